@@ -1,0 +1,1 @@
+//! Converts model files into ONNX Runtime GenAI folders: GGUF in.

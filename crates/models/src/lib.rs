@@ -1,0 +1,1 @@
+//! The model store: catalog, sources, downloads that resume and are verified.

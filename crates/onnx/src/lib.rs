@@ -1,0 +1,1 @@
+//! ONNX model files: read with external data mapped from disk, and written.

@@ -1,0 +1,1 @@
+//! Tokenizers, incremental detokenisation and chat templates.

@@ -1,0 +1,4 @@
+//! Reading and writing whole files.
+
+#[path = "onnx/zoo.rs"]
+mod zoo;

@@ -1,0 +1,3 @@
+//! The crate from outside, held against recorded references.
+
+mod zoo;

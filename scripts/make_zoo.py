@@ -12,15 +12,15 @@ testdata/zoo/README.md beside it. `inhouse verify` holds an engine against such 
     make_zoo.py check FOLDER [...]         record and compare with the expected.json that is there
 
 The tokenizer files come from testdata/zoo (or --zoo DIR). What a recording means:
-`exact` runs the graph with every MatMulNBits at accuracy_level 0, on one thread, feeding the KV of each
-step to the next, greedily; `as_exported` runs the graph as it is along the same ids, and its
+`exact` runs the graph with every MatMulNBits at accuracy_level 0 and f16 tensors widened to f32, on one
+thread, feeding the KV of each step to the next, greedily; `as_exported` runs the graph as it is along the same ids, and its
 rms_error_in_sd is the RMS of (as_exported - exact) over the logits of all steps divided by the standard
 deviation of the last exact logits. A LongRoPE graph whose length crosses the original one starts over
-with the whole sequence, as the official runtime does.
+with the whole sequence, as the official runtime does. Bounded window caches (sliding_window_cache) are recorded
+with an unbounded one: the attention looks at the same positions.
 """
 
 import argparse
-import glob
 import json
 import os
 import shutil
@@ -154,6 +154,8 @@ def variants():
     add("phi4mini-cross", phi4mini(), "int4", "", "as phi4mini-int4, with a case that crosses the original length",
         prompts=PROMPTS + ((60, 24),))
     add("phi35-fp32-cross", phi35(), "fp32", "", "LongRoPE unquantised, with a crossing case", prompts=PROMPTS + ((60, 24),))
+    add("phi35-4096-cross", phi35(original_max_position_embeddings=4096, max_position_embeddings=8192), "int4", "",
+        "the real original length, with a case that crosses it", prompts=((1, 8), (4090, 16)))
     add("llama2-int4", llama2(), "int4", "", "heads = kv heads, untied, eps 1e-5, symmetric")
     add("llama32-int4-tied", llama3(tie_word_embeddings=True), "int4", "", "Llama 3 rope, embedding shared with the head by default")
     add("llama32-fp32-tied", llama3(tie_word_embeddings=True), "fp32", "", "unquantised tied embedding: Transpose before Gather")
@@ -228,6 +230,30 @@ def variants():
     add("llama-kv-int8-channel", llama3(), "int4", "kv_cache_quant_scheme=int8_per_channel", "quantised KV cache, a scale per channel", kv_scales="channel")
     add("llama-kv-int4", llama3(), "int4", "kv_cache_quant_scheme=int4_per_tensor", "4-bit KV cache", kv_scales="tensor")
 
+    asym, rtn = "is_symmetric=false", "algo_config=rtn is_symmetric=false"
+    add("llama-int4-float-zp", llama3(), "int4", asym, "float zero points", edit=float_zero_points)
+    add("llama-int4-float-zp-acc1", llama3(), "int4", asym + " accuracy_level=1", "float zero points", edit=float_zero_points)
+    add("llama-int4-float-zp-b128", llama3(), "int4", asym + " block_size=128", "float zero points", edit=float_zero_points)
+    add("llama-int8-float-zp", llama3(), "int8", asym, "float zero points, 8 bits", edit=float_zero_points)
+    add("phi4mini-int4-asym", phi4mini(), "int4", asym, "shared embedding, default quantiser, zero points")
+    add("llama-int4-flat", llama3(), "int4", "", "scales in one dimension", edit=flat_scales)
+    add("llama-int4-flat-asym", llama3(), "int4", rtn, "scales and zero points in one dimension", edit=flat_scales)
+    add("llama-int8-flat-asym", llama3(), "int8", rtn, "scales and zero points in one dimension", edit=flat_scales)
+    add("llama-int4-bias-input", llama3(), "int4", "", "bias as an input of MatMulNBits", edit=bias_input)
+    add("llama-int4-gidx", llama3(), "int4", "", "g_idx", edit=group_index)
+    add("llama-int4-gidx-asym", llama3(), "int4", rtn, "g_idx and zero points", edit=group_index)
+    add("llama-int4-inline", llama3(), "int4", "", "weights inside model.onnx", edit=inline)
+    add("llama-int4-typed", llama3(), "int4", asym, "weights in typed fields", edit=typed_fields)
+    add("llama-fp32-typed", llama3(), "fp32", "", "weights in typed fields", edit=typed_fields)
+    add("llama-fp16-typed", llama3(), "fp16", "", "f16 weights in typed fields", edit=typed_fields, provider="cuda")
+    add("llama2-fp16-cpu", llama2(), "fp16", "", "`-p fp16 -e cpu` without repeated heads")
+    add("qwen3-fp16-cuda-unfused", qwen3(), "fp16", "fuse_qk_norm_gqa=false", "norms as nodes", provider="cuda")
+    add("qwen3-int4-f16io-unfused", qwen3(), "int4", "fuse_qk_norm_gqa=false", "norms as nodes", provider="cuda")
+    add("llama-int4-f16io-acc4", llama3(), "int4", "accuracy_level=4", "f16 activations and level 4", provider="cuda")
+    add("llama-int4-webgpu", llama3(), "int4", "", "`-e webgpu`", provider="webgpu")
+    add("phi4mini-fp16-webgpu", phi4mini(), "fp16", "", "`-e webgpu`", provider="webgpu")
+    add("phi4mini-int4-dml", phi4mini(), "int4", "", "`-e dml`: rope outside attention, one table for both lengths", provider="dml")
+    add("smollm3-int4-rope", ("smollm3", dict(no_rope_layers=[1, 1, 1], tie_word_embeddings=True)), "int4", "", "rope in every layer")
     for size in (64, 80, 96, 128):
         add(f"llama-hd{size}", llama3(head_dim=size), "int4", "", f"head size {size}")
         add(f"qwen3-hd{size}", qwen3(head_dim=size), "int4", "", f"head size {size} with norms")
@@ -254,7 +280,8 @@ def variants():
     for precision in ("int4", "fp32"):
         add(f"gemma-{precision}", ("gemma", dict(head_dim=64, hidden_act="gelu_pytorch_tanh", tie_word_embeddings=True)), precision, "",
             "scaled embedding, tanh GELU")
-        add(f"gemma2-{precision}", ("gemma2", dict(head_dim=64, query_pre_attn_scalar=64, sliding_window=32, tie_word_embeddings=True)), precision, "",
+        add(f"gemma2-{precision}", ("gemma2", dict(head_dim=64, query_pre_attn_scalar=64, sliding_window=32, tie_word_embeddings=True)), precision,
+            "windowed_kv_cache=false",
             "softcaps, four norms a layer, every other layer windowed")
         add(f"gemma3-{precision}", ("gemma3_text", dict(head_dim=64, query_pre_attn_scalar=64, sliding_window=32, tie_word_embeddings=True,
             layer_types=["sliding_attention", "sliding_attention", "full_attention"])), precision, "", "norms, two rope tables")
@@ -267,6 +294,79 @@ def variants():
         add(f"ernie45-{precision}", ("ernie4_5", dict(head_dim=32, tie_word_embeddings=True)), precision, "", "interleaved rope")
         add(f"hunyuan-{precision}", ("hunyuan_v1_dense", dict(head_dim=64)), precision, "", "norms after rope")
     return v
+
+
+# --------------------------------------------------------------------------------------------
+# Changes to an export: forms of MatMulNBits that other tools write
+# --------------------------------------------------------------------------------------------
+
+
+def nbits(graph):
+    """The MatMulNBits nodes with their attributes and a way to replace an initialiser."""
+    tensors = {t.name: t for t in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "MatMulNBits":
+            attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+
+            def change(i, function, node=node):
+                t = tensors[node.input[i]]
+                t.CopyFrom(onnx.numpy_helper.from_array(function(onnx.numpy_helper.to_array(t)), t.name))
+
+            yield node, attributes, change
+
+
+def float_zero_points(graph):
+    """Packed zero points as floats of the scales' type, with a fraction no integer has."""
+    for node, attributes, change in nbits(graph):
+        blocks = -(-attributes["K"] // attributes["block_size"])
+
+        def unpack(zp):
+            zp = zp.reshape(attributes["N"], -1)
+            if attributes["bits"] == 4:
+                zp = np.stack([zp & 15, zp >> 4], -1).reshape(len(zp), -1)[:, :blocks]
+            return zp.astype(np.float32) + np.float32(0.25)
+
+        change(3, unpack)
+
+
+def flat_scales(graph):
+    """Scales and zero points in one dimension, as builders before 0.10 wrote them."""
+    for node, _, change in nbits(graph):
+        for i in range(2, len(node.input)):
+            change(i, lambda t: t.reshape(-1))
+
+
+def bias_input(graph):
+    """The sixth input."""
+    rng = np.random.default_rng(5)
+    for node, attributes, _ in nbits(graph):
+        name = node.name + ".bias"
+        bias = rng.normal(0, 0.2, attributes["N"]).astype(np.float32)
+        graph.initializer.append(onnx.numpy_helper.from_array(bias, name))
+        node.input.extend([""] * (5 - len(node.input)) + [name])
+
+
+def group_index(graph):
+    """The fifth input: which block each k belongs to, out of order."""
+    rng = np.random.default_rng(6)
+    for node, attributes, _ in nbits(graph):
+        name = node.name + ".g_idx"
+        index = (rng.permutation(attributes["K"]) // attributes["block_size"]).astype(np.int32)
+        graph.initializer.append(onnx.numpy_helper.from_array(index, name))
+        node.input.extend([""] * (4 - len(node.input)) + [name])
+
+
+def inline(graph):
+    """No external data."""
+    return True
+
+
+def typed_fields(graph):
+    """Floats in float_data, bytes and integers in int32_data and int64_data, nothing raw and nothing outside."""
+    for t in graph.initializer:
+        values = onnx.numpy_helper.to_array(t)
+        t.CopyFrom(onnx.helper.make_tensor(t.name, t.data_type, t.dims, values.ravel().tolist()))
+    return True
 
 
 # --------------------------------------------------------------------------------------------
@@ -320,6 +420,12 @@ def export(name, variant, zoo, out):
         arguments = ("", source, folder, variant["precision"], provider, cache)
         extra = builder.parse_extra_options(*arguments, options)
         builder.create_model(*arguments, **extra)
+    if "edit" in variant:
+        path = os.path.join(folder, "model.onnx")
+        model = onnx.load(path)
+        os.remove(path + ".data")
+        inline = variant["edit"](model.graph)
+        onnx.save(model, path, save_as_external_data=not inline, location="model.onnx.data")
     if provider != "cpu":  # the graph is what matters; the folder is for CPUs
         path = os.path.join(folder, "genai_config.json")
         config = json.load(open(path))
@@ -351,24 +457,48 @@ def read_config(folder):
 
 
 def session(folder, exact):
-    """The graph of a folder on one thread; `exact` sets every accuracy_level to 0."""
+    """The graph of a folder on one thread; `exact` computes in f32 throughout."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     path = os.path.join(folder, read_config(folder)["decoder"]["filename"])
-    if not exact:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    model = onnx.load(path, load_external_data=False)
+    model = onnx.load(path)
+    if any(n.op_type == "MultiHeadAttention" for n in model.graph.node):
+        options.enable_mem_reuse = False  # the builder's shapes for repeated heads mislead the planner
     for node in model.graph.node:
         for attribute in node.attribute:
-            if attribute.name == "accuracy_level":
+            if attribute.name == "sliding_window_cache" or exact and attribute.name == "accuracy_level":
                 attribute.i = 0
+    if exact:
+        widen(model.graph)
     with tempfile.TemporaryDirectory() as work:
-        for data in glob.glob(path + ".data"):
-            shutil.copy(data, work)
         changed = os.path.join(work, os.path.basename(path))
-        onnx.save(model, changed)
+        onnx.save(model, changed, save_as_external_data=True, location="data")
         return ort.InferenceSession(changed, options, providers=["CPUExecutionProvider"])
+
+
+def widen(graph):
+    """Make every f16 tensor of a graph f32."""
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+
+    def tensor(t):
+        if t.data_type == half:
+            t.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(t).astype(np.float32), t.name))
+
+    for t in graph.initializer:
+        tensor(t)
+    for v in (*graph.input, *graph.output):
+        if v.type.tensor_type.elem_type == half:
+            v.type.tensor_type.elem_type = single
+    del graph.value_info[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                tensor(attribute.t)
+            elif attribute.type == onnx.AttributeProto.GRAPH:
+                widen(attribute.g)
+            elif node.op_type == "Cast" and attribute.i == half:
+                attribute.i = single
 
 
 def longrope_border(folder):

@@ -1,0 +1,217 @@
+//! The token that everything is called on.
+
+use half::f16;
+
+use crate::arch::portable::Portable;
+use crate::attention::{self, AttentionShape, KvPage, QueryRow};
+use crate::dense::{self, Dense};
+use crate::nbits::float::DequantizeRow;
+use crate::nbits::{self, NBits};
+use crate::quantized::QuantizedRows;
+use crate::simd::{Op, Simd};
+use crate::{Isa, Pool, ops};
+
+/// An instruction set that this processor is known to have, with what is computed in it.
+///
+/// Lengths that do not fit together are a mistake of the caller and panic.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernels {
+    token: Token,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    Portable(Portable),
+    #[cfg(any())]
+    Avx2(crate::arch::avx2::Avx2),
+    #[cfg(any())]
+    Avx512(crate::arch::avx512::Avx512),
+    #[cfg(all(any()))]
+    Neon(crate::arch::neon::Neon),
+}
+
+impl Kernels {
+    /// The kernels in an instruction set, if this build and this processor have it.
+    pub fn new(isa: Isa) -> Option<Kernels> {
+        let token = match isa {
+            Isa::Portable => Token::Portable(Portable),
+            #[cfg(any())]
+            Isa::Avx2 => Token::Avx2(crate::arch::avx2::Avx2::detect()?),
+            #[cfg(any())]
+            Isa::Avx512Vnni => Token::Avx512(crate::arch::avx512::Avx512::detect()?),
+            #[cfg(all(any()))]
+            Isa::Neon => Token::Neon(crate::arch::neon::Neon::detect()?),
+            #[allow(
+                unreachable_patterns,
+                reason = "which ones are left depends on the target"
+            )]
+            _ => return None,
+        };
+        Some(Kernels { token })
+    }
+
+    /// The kernels in the fastest instruction set that is available.
+    pub fn best() -> Kernels {
+        Kernels::new(Isa::best()).unwrap_or(Kernels {
+            token: Token::Portable(Portable),
+        })
+    }
+
+    /// Which instruction set it is.
+    pub fn isa(self) -> Isa {
+        match self.token {
+            Token::Portable(_) => Isa::Portable,
+            #[cfg(any())]
+            Token::Avx2(_) => Isa::Avx2,
+            #[cfg(any())]
+            Token::Avx512(_) => Isa::Avx512Vnni,
+            #[cfg(all(any()))]
+            Token::Neon(_) => Isa::Neon,
+        }
+    }
+
+    /// Runs an algorithm as it was compiled for this instruction set.
+    pub(crate) fn run<O: Op>(self, op: O) -> O::Output {
+        match self.token {
+            Token::Portable(s) => s.vectorize(op),
+            #[cfg(any())]
+            Token::Avx2(s) => s.vectorize(op),
+            #[cfg(any())]
+            Token::Avx512(s) => s.vectorize(op),
+            #[cfg(all(any()))]
+            Token::Neon(s) => s.vectorize(op),
+        }
+    }
+}
+
+/// One row of values, on the calling thread.
+impl Kernels {
+    /// `out = x / sqrt(mean(x^2) + eps) * weight`
+    pub fn rms_norm(self, x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+        self.run(ops::RmsNorm {
+            x,
+            weight,
+            eps,
+            out,
+        });
+    }
+
+    /// `x += y`
+    pub fn add_assign(self, x: &mut [f32], y: &[f32]) {
+        self.run(ops::AddAssign { x, y });
+    }
+
+    /// `x *= factor`
+    pub fn scale_assign(self, x: &mut [f32], factor: f32) {
+        self.run(ops::ScaleAssign { x, factor });
+    }
+
+    /// The sum of the products.
+    pub fn dot(self, x: &[f32], y: &[f32]) -> f32 {
+        self.run(ops::Dot { x, y })
+    }
+
+    /// `gate = gate * sigmoid(gate) * up`
+    pub fn silu_mul(self, gate: &mut [f32], up: &[f32]) {
+        self.run(ops::SiluMul { gate, up });
+    }
+
+    /// `gate = gelu(gate) * up`, with the approximation of GELU by a hyperbolic tangent.
+    pub fn gelu_tanh_mul(self, gate: &mut [f32], up: &[f32]) {
+        self.run(ops::GeluTanhMul { gate, up });
+    }
+
+    /// Rotates the first `2 * cos.len()` values of a head and leaves the others: value `i` together
+    /// with value `i + cos.len()`, or where `interleaved` value `2 i` with the one after it.
+    pub fn rope(self, head: &mut [f32], cos: &[f32], sin: &[f32], interleaved: bool) {
+        self.run(ops::Rope {
+            head,
+            cos,
+            sin,
+            interleaved,
+        });
+    }
+
+    /// Rounds to half precision, to nearest.
+    pub fn f32_to_f16(self, from: &[f32], to: &mut [f16]) {
+        self.run(ops::F32ToF16 { from, to });
+    }
+
+    /// Widens from half precision.
+    pub fn f16_to_f32(self, from: &[f16], to: &mut [f32]) {
+        self.run(ops::F16ToF32 { from, to });
+    }
+
+    /// The index of the largest value, the first of equals. What is not a number never wins; where
+    /// nothing else is there, and for no values at all, it is 0.
+    pub fn argmax(self, x: &[f32]) -> usize {
+        self.run(ops::Argmax { x })
+    }
+
+    /// The largest value that is a number; -infinity where there is none.
+    pub fn max(self, x: &[f32]) -> f32 {
+        self.run(ops::Max { x })
+    }
+
+    /// `exp(x)` divided by its sum. Values of -infinity become 0; where there are no others, all do.
+    pub fn softmax(self, x: &mut [f32]) {
+        self.run(ops::Softmax { x });
+    }
+
+    /// `ln(sum(exp(x)))`, the logarithm of what softmax divides by.
+    pub fn log_sum_exp(self, x: &[f32]) -> f32 {
+        self.run(ops::LogSumExp { x })
+    }
+
+    /// One row of quantised weights as floats, `k` of them: an embedding.
+    pub fn dequantize_row(self, weights: &NBits<'_>, row: usize, out: &mut [f32]) {
+        weights.assert_valid();
+        assert!(row < weights.n, "row {row} is beyond {}", weights.n);
+        assert_eq!(out.len(), weights.k, "a row has {} values", weights.k);
+        self.run(DequantizeRow { weights, row, out });
+    }
+}
+
+/// Matrices, over a pool. Activations are row-major `[rows, k]`, results `[rows, n]` and overwritten.
+impl Kernels {
+    /// The product of quantised activations and weights, in integers.
+    ///
+    /// # Panics
+    /// When the weights are not [valid](NBits::validate), or the activations were quantised for another
+    /// `k` or another width, or `out` has another length.
+    pub fn matmul_nbits_int8(
+        self,
+        pool: &Pool,
+        weights: &NBits<'_>,
+        x: &QuantizedRows,
+        out: &mut [f32],
+    ) {
+        nbits::matmul_int8(self, pool, weights, x, out);
+    }
+
+    /// The product of unquantised activations and quantised weights, in single precision.
+    pub fn matmul_nbits_f32(self, pool: &Pool, weights: &NBits<'_>, x: &[f32], out: &mut [f32]) {
+        weights.assert_valid();
+        dense::matmul_rows(self, pool, weights, weights.n, weights.k, x, out);
+    }
+
+    /// The product of activations and unquantised weights, in single precision.
+    pub fn matmul_dense(self, pool: &Pool, weights: &Dense<'_>, x: &[f32], out: &mut [f32]) {
+        dense::matmul(self, pool, weights, x, out);
+    }
+
+    /// Attention: each head of each row of `q` is held against the keys of the positions of its row,
+    /// and the softmax of the products weighs their values. `q` and `out` are `[rows, heads, head_dim]`;
+    /// query heads `h * g..(h + 1) * g` share head `h` of the keys, `g` being `heads / kv_heads`.
+    pub fn attention(
+        self,
+        pool: &Pool,
+        shape: &AttentionShape,
+        q: &[f32],
+        rows: &[QueryRow],
+        sequences: &[&[KvPage<'_>]],
+        out: &mut [f32],
+    ) {
+        attention::attention(self, pool, shape, q, rows, sequences, out);
+    }
+}

@@ -1,0 +1,196 @@
+//! The vector operations that every instruction set offers, and which algorithms are written over.
+
+use half::{bf16, f16};
+
+/// The most `f32` lanes that any instruction set has.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// An algorithm written over [`Simd`], to be compiled once for each instruction set.
+pub(crate) trait Op {
+    type Output;
+    /// Must be `#[inline(always)]`, as everything it calls that handles vectors: only what is
+    /// inlined into [`Simd::vectorize`] is compiled with the instruction set enabled.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// A token which proves an instruction set, with the operations on its vectors.
+///
+/// `F` holds [`LANES`](Simd::LANES) `f32`, `I` as many `i32`, `B` four times as many bytes.
+///
+/// # Safety of the methods that take pointers
+/// A load reads, and a store writes, one vector's worth of elements at the pointer; they need no
+/// alignment. Where another length holds, the method says so.
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    type F: Copy;
+    type I: Copy;
+    type B: Copy;
+
+    /// How many `f32` a vector has: 4, 8 or 16.
+    const LANES: usize;
+    /// How many bytes a vector has.
+    const BYTES: usize = Self::LANES * 4;
+    /// How many vector registers there are, which is what tiles are sized by.
+    const REGISTERS: usize;
+    /// What [`dot_wide`](Simd::dot_wide) takes off each weight.
+    const WIDE_BIAS: i32;
+
+    /// Runs `op` compiled with the instruction set enabled.
+    fn vectorize<O: Op>(self, op: O) -> O::Output;
+
+    fn splat(self, x: f32) -> Self::F;
+    unsafe fn load(self, from: *const f32) -> Self::F;
+    unsafe fn store(self, x: Self::F, to: *mut f32);
+    unsafe fn load_f16(self, from: *const f16) -> Self::F;
+    unsafe fn store_f16(self, x: Self::F, to: *mut f16);
+    unsafe fn load_bf16(self, from: *const bf16) -> Self::F;
+
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `c - a * b`
+    fn neg_mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The larger; `b` where either is not a number.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The smaller; `b` where either is not a number.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    fn abs(self, a: Self::F) -> Self::F;
+    /// To the nearest whole number, to the even one of two.
+    fn round(self, a: Self::F) -> Self::F;
+    /// Two to the power of a whole number from -127 (which gives 0) to 128 (infinity).
+    fn pow2(self, a: Self::F) -> Self::F;
+    /// `x` where `a >= b` or either is not a number, else 0.
+    fn zero_if_less(self, a: Self::F, b: Self::F, x: Self::F) -> Self::F;
+    fn reduce_add(self, a: Self::F) -> f32;
+    /// The largest lane; lanes that are not a number are not to be given.
+    fn reduce_max(self, a: Self::F) -> f32;
+
+    fn splat_i(self, x: i32) -> Self::I;
+    fn to_f32(self, a: Self::I) -> Self::F;
+    unsafe fn load_bytes(self, from: *const u8) -> Self::B;
+    unsafe fn store_bytes(self, x: Self::B, to: *mut u8);
+    /// Four bytes, repeated.
+    unsafe fn splat_bytes(self, from: *const i8) -> Self::B;
+    /// The low half of every byte.
+    fn low_nibbles(self, a: Self::B) -> Self::B;
+    /// The high half of every byte.
+    fn high_nibbles(self, a: Self::B) -> Self::B;
+    /// Whole bytes as [`dot_wide`](Simd::dot_wide) wants its weights.
+    fn wide_weights(self, a: Self::B) -> Self::B;
+    /// Adds to each lane the products of its four weights, each 0 to 15, with as many activations,
+    /// each -127 to 127.
+    fn dot(self, sum: Self::I, weights: Self::B, activations: Self::B) -> Self::I;
+    /// As [`dot`](Simd::dot) for weights of 0 to 255, passed through
+    /// [`wide_weights`](Simd::wide_weights), and with [`WIDE_BIAS`](Simd::WIDE_BIAS) taken off each.
+    fn dot_wide(self, sum: Self::I, weights: Self::B, activations: Self::B) -> Self::I;
+    /// Lane `l` of the result is `from[l >> shift]`; no more is read.
+    unsafe fn spread(self, from: *const f32, shift: u32) -> Self::F;
+    /// Stores `LANES` bytes: whole numbers from -127 to 127.
+    unsafe fn store_i8(self, x: Self::F, to: *mut i8);
+    /// Reads one vector at each of the first `LANES` pointers, and writes `LANES` vectors, of which
+    /// the `i`-th holds the `i`-th 32 bits of each that was read.
+    unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8);
+
+    /// The inner loop of the product of a panel of weights with `4 * Q` rows of activations: `G`
+    /// vectors of weights at `panel`, for each quad `G` times four rows of four bytes.
+    ///
+    /// # Safety
+    /// `panel` has `G * BYTES` bytes, each quad `G * 16`.
+    #[inline(always)]
+    unsafe fn tile_dot<const Q: usize, const G: usize, const WIDE: bool>(
+        self,
+        mut sums: [[Self::I; 4]; Q],
+        panel: *const u8,
+        quads: [*const i8; Q],
+    ) -> [[Self::I; 4]; Q] {
+        for d in 0..G {
+            // SAFETY: `d < G`; the caller vouches for that much of the panel and of each quad.
+            let weights = unsafe { self.load_bytes(panel.add(d * Self::BYTES)) };
+            for (sums, &quad) in sums.iter_mut().zip(&quads) {
+                for (m, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    let x = unsafe { self.splat_bytes(quad.add(d * 16 + m * 4)) };
+                    *sum = if WIDE {
+                        self.dot_wide(*sum, weights, x)
+                    } else {
+                        self.dot(*sum, weights, x)
+                    };
+                }
+            }
+        }
+        sums
+    }
+
+    /// The vector at the front of `x`.
+    #[inline(always)]
+    fn get(self, x: &[f32]) -> Self::F {
+        assert!(x.len() >= Self::LANES);
+        // SAFETY: there are as many elements as a vector has.
+        unsafe { self.load(x.as_ptr()) }
+    }
+
+    /// Writes a vector to the front of `to`.
+    #[inline(always)]
+    fn put(self, x: Self::F, to: &mut [f32]) {
+        assert!(to.len() >= Self::LANES);
+        // SAFETY: there is room for as many elements as a vector has.
+        unsafe { self.store(x, to.as_mut_ptr()) }
+    }
+
+    /// A vector that starts with `x`, at most `LANES` values, and goes on with `fill`.
+    #[inline(always)]
+    fn get_part(self, x: &[f32], fill: f32) -> Self::F {
+        let mut buffer = [fill; MAX_LANES];
+        buffer[..x.len()].copy_from_slice(x);
+        self.get(&buffer)
+    }
+
+    /// Writes as much of a vector as `to` has room for.
+    #[inline(always)]
+    fn put_part(self, x: Self::F, to: &mut [f32]) {
+        let mut buffer = [0.0; MAX_LANES];
+        self.put(x, &mut buffer);
+        to.copy_from_slice(&buffer[..to.len()]);
+    }
+}
+
+/// A number that weights, keys or values are stored as.
+pub(crate) trait Element: Copy + Send + Sync + 'static {
+    const ZERO: Self;
+    /// # Safety
+    /// There are `LANES` elements at `from`.
+    unsafe fn load<S: Simd>(s: S, from: *const Self) -> S::F;
+
+    /// A vector that starts with `len` elements, at most `LANES`, and goes on with 0.
+    ///
+    /// # Safety
+    /// There are `len` elements at `from`.
+    #[inline(always)]
+    unsafe fn load_part<S: Simd>(s: S, from: *const Self, len: usize) -> S::F {
+        let mut buffer = [Self::ZERO; MAX_LANES];
+        for (i, to) in buffer.iter_mut().enumerate().take(len) {
+            // SAFETY: `i < len`.
+            *to = unsafe { from.add(i).read() };
+        }
+        // SAFETY: the buffer has as many elements as the widest vector.
+        unsafe { Self::load(s, buffer.as_ptr()) }
+    }
+}
+
+macro_rules! element {
+    ($type:ty, $zero:expr, $load:ident) => {
+        impl Element for $type {
+            const ZERO: Self = $zero;
+            #[inline(always)]
+            unsafe fn load<S: Simd>(s: S, from: *const Self) -> S::F {
+                // SAFETY: the caller's promise is the one that is asked for.
+                unsafe { s.$load(from) }
+            }
+        }
+    };
+}
+element!(f32, 0.0, load);
+element!(f16, f16::ZERO, load_f16);
+element!(bf16, bf16::ZERO, load_bf16);

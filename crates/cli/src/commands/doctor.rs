@@ -1,0 +1,232 @@
+//! `inhouse doctor`: what this machine is, and what would run on it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use inhouse_engine::{KvType, MemoryEstimate};
+use inhouse_kernels::{Isa, Kernels};
+use inhouse_models::{Installed, RealSystem, State, System};
+use serde::Serialize;
+
+use super::{Context, store};
+use crate::machine::{self, Bandwidth, Memory, Processor};
+use crate::output::{Align, Table, bytes, count};
+
+/// Tokens of conversation that memory is reckoned for.
+const TOKENS: usize = 4096;
+const MEMORY_HEADING: &str = "with 4096 tokens";
+
+/// Show this machine, how fast its memory is, and which models would run on it
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    version: &'static str,
+    processor: Processor,
+    instruction_set: InstructionSet,
+    memory: Memory,
+    read_bandwidth: Bandwidth,
+    home: Folder,
+    hub_cache: Folder,
+    offline: bool,
+    models: Vec<Model>,
+}
+
+#[derive(Serialize)]
+struct InstructionSet {
+    used: &'static str,
+    available: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Folder {
+    path: String,
+    /// Room on its disk; `None` where the system does not tell.
+    free_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Model {
+    name: String,
+    weight_bytes: u64,
+    /// Weights and a conversation of [`TOKENS`] tokens.
+    memory_bytes: u64,
+    fits: bool,
+    /// What would compute it.
+    backend: &'static str,
+    /// Decoding reads every weight once a token, so memory bandwidth bounds it.
+    decode_tok_s_at_most: f64,
+    /// Why it would not run.
+    problem: Option<String>,
+}
+
+pub(super) fn run(args: DoctorArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    let report = examine(context)?;
+    if args.json {
+        context.out.json(&report)?;
+    } else {
+        show(&report, context)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn examine(context: &Context) -> anyhow::Result<Report> {
+    let isa = context.settings.isa.unwrap_or_else(Isa::best);
+    let kernels = Kernels::new(isa).unwrap_or_else(Kernels::best);
+    let memory = machine::memory();
+    let read_bandwidth = machine::read_bandwidth(kernels, machine::usable_threads(), memory);
+    Ok(Report {
+        version: env!("CARGO_PKG_VERSION"),
+        processor: machine::processor(),
+        instruction_set: InstructionSet {
+            used: kernels.isa().name(),
+            available: Isa::available().map(Isa::name).collect(),
+        },
+        memory,
+        models: models(context, memory, &read_bandwidth)?,
+        read_bandwidth,
+        home: folder(&context.settings.home),
+        hub_cache: folder(&context.settings.hub.cache),
+        offline: context.settings.offline,
+    })
+}
+
+fn folder(path: &Path) -> Folder {
+    // A folder that will be made lies on the disk of the nearest one that is there.
+    let there = path.ancestors().find(|folder| folder.exists());
+    Folder {
+        path: path.display().to_string(),
+        free_bytes: there.and_then(|folder| RealSystem.free_space(folder).ok()),
+    }
+}
+
+fn models(context: &Context, memory: Memory, bandwidth: &Bandwidth) -> anyhow::Result<Vec<Model>> {
+    let installed = store::with(context, |store, _| store.list())?;
+    Ok(installed
+        .iter()
+        .map(|installed| model(installed, memory, bandwidth))
+        .collect())
+}
+
+fn model(installed: &Installed, memory: Memory, bandwidth: &Bandwidth) -> Model {
+    let estimate = MemoryEstimate::of_folder(&installed.folder, KvType::F16);
+    let (weight_bytes, memory_bytes) = match &estimate {
+        Ok(estimate) => (estimate.weights, estimate.total(TOKENS)),
+        Err(_) => (installed.size, installed.size),
+    };
+    let problem = match (&installed.state, estimate) {
+        (State::Damaged(why), _) => Some(why.clone()),
+        (State::Ready, Err(error)) => Some(error.to_string()),
+        (State::Ready, Ok(_)) => None,
+    };
+    Model {
+        name: installed.name.clone(),
+        weight_bytes,
+        memory_bytes,
+        fits: memory_bytes <= memory.available_bytes,
+        backend: "native, on the processor",
+        decode_tok_s_at_most: bandwidth.gb_per_s * 1e9 / weight_bytes.max(1) as f64,
+        problem,
+    }
+}
+
+fn show(report: &Report, context: &Context) -> anyhow::Result<()> {
+    context.out.table(&facts(report))?;
+    context.out.line("")?;
+    if report.models.is_empty() {
+        context
+            .out
+            .line("no models are here yet: inhouse list shows what can be pulled")?;
+    } else {
+        context.out.table(&models_table(&report.models))?;
+    }
+    Ok(())
+}
+
+fn facts(report: &Report) -> Table {
+    let (processor, bandwidth) = (&report.processor, &report.read_bandwidth);
+    let set = &report.instruction_set;
+    let mut table = Table::facts();
+    table.row(["inhouse", report.version]);
+    table.row([
+        "processor",
+        &format!("{}, {}", processor.name, processor.architecture),
+    ]);
+    table.row([
+        "instruction set",
+        &format!("{} (here: {})", set.used, set.available.join(", ")),
+    ]);
+    table.row([
+        "threads",
+        &format!(
+            "{} of {}",
+            processor.threads_usable, processor.threads_total
+        ),
+    ]);
+    let (total, free) = (
+        bytes(report.memory.total_bytes),
+        bytes(report.memory.available_bytes),
+    );
+    table.row(["memory", &format!("{total}, {free} free")]);
+    table.row([
+        "memory is read at",
+        &format!(
+            "{:.1} GB/s (best of {} passes over {} with {})",
+            bandwidth.gb_per_s,
+            bandwidth.passes,
+            bytes(bandwidth.buffer_bytes),
+            count(bandwidth.threads, "thread")
+        ),
+    ]);
+    table.row(["home", &with_room(&report.home)]);
+    table.row(["hub cache", &with_room(&report.hub_cache)]);
+    table.row([
+        "network",
+        if report.offline {
+            "never used"
+        } else {
+            "used to pull and update models"
+        },
+    ]);
+    table
+}
+
+fn with_room(folder: &Folder) -> String {
+    match folder.free_bytes {
+        Some(free) => format!("{}, {} free", folder.path, bytes(free)),
+        None => folder.path.clone(),
+    }
+}
+
+fn models_table(models: &[Model]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("model", Left),
+        ("weights", Right),
+        (MEMORY_HEADING, Right),
+        ("fits", Left),
+        ("runs", Left),
+        ("tokens/s at most", Right),
+    ]);
+    for model in models {
+        let runs = match &model.problem {
+            Some(problem) => format!("no: {problem}"),
+            None => model.backend.to_owned(),
+        };
+        table.row([
+            model.name.clone(),
+            bytes(model.weight_bytes),
+            bytes(model.memory_bytes),
+            if model.fits { "yes" } else { "no" }.to_owned(),
+            runs,
+            format!("{:.0}", model.decode_tok_s_at_most),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,80 @@
+//! What the commands that run a model have in common: which model, and how it is computed.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use inhouse_engine::{KvType, LoadOptions, Model};
+
+use super::{Context, store};
+use crate::machine;
+
+/// The model that is meant when none is named.
+pub(crate) const DEFAULT_MODEL: &str = "smollm2-135m";
+
+/// How a model is computed.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct ComputeFlags {
+    /// Threads to compute with [default: every one this process may use]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Number type of the KV cache: f16 takes half the memory, f32 is exact
+    #[arg(long, value_name = "TYPE", default_value = "f16")]
+    pub(crate) kv: KvFlag,
+}
+
+/// Values of `--kv`.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum KvFlag {
+    F16,
+    F32,
+}
+
+/// A model on the disk.
+pub(super) struct Located {
+    /// What it is called in what is shown.
+    pub(super) name: String,
+    pub(super) folder: PathBuf,
+}
+
+/// Finds the model that `-m` names: a folder as it is, else a model of the store. The default model is pulled where
+/// it is missing.
+pub(super) fn locate(model: &str, context: &Context) -> anyhow::Result<Located> {
+    let path = Path::new(model);
+    if path.is_dir() {
+        let name = path.file_name().map_or_else(
+            || model.to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        return Ok(Located {
+            name,
+            folder: path.to_owned(),
+        });
+    }
+    if model.contains(['/', '\\']) {
+        anyhow::bail!("there is no folder {model}; inhouse list shows the models that have a name");
+    }
+    let folder = store::resolve_or_pull(model, context)?;
+    Ok(Located {
+        name: model.to_ascii_lowercase(),
+        folder,
+    })
+}
+
+/// Loads the model in `folder`, unless it would not fit into the memory that is free.
+pub(super) fn load(
+    folder: &Path,
+    compute: ComputeFlags,
+    context: &Context,
+) -> anyhow::Result<Model> {
+    let options = LoadOptions {
+        threads: compute.threads.map(usize::from),
+        isa: context.settings.isa,
+        kv: match compute.kv {
+            KvFlag::F16 => KvType::F16,
+            KvFlag::F32 => KvType::F32,
+        },
+        available_memory: Some(machine::memory().available_bytes),
+        ..LoadOptions::default()
+    };
+    Ok(Model::load(folder, &options)?)
+}

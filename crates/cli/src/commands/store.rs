@@ -1,0 +1,67 @@
+//! The model store as the commands use it.
+
+use std::path::PathBuf;
+
+use inhouse_models::{
+    Cancel, Catalog, Installed, ProgressSink, Store, StoreError, StoreErrorKind, StoreOptions,
+};
+
+use super::Context;
+use crate::failure::Interrupted;
+use crate::output::{bytes, seconds};
+use crate::progress::PullProgress;
+
+/// Opens the store and does `work` with it; Ctrl-C stops it at its next read, and what has arrived is kept.
+pub(super) fn with<T>(
+    context: &Context,
+    work: impl FnOnce(&Store, &dyn ProgressSink) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
+    let settings = &context.settings;
+    let cancel = Cancel::new();
+    let mut options = StoreOptions::new(&settings.home, &settings.hub.cache);
+    options.hf_endpoint.clone_from(&settings.hub.endpoint);
+    options.hf_token.clone_from(&settings.hub.token);
+    options.offline = settings.offline;
+    options.cancel = cancel.clone();
+    let store = Store::open(options)?;
+    let progress = PullProgress::new(context.terminal);
+    let (result, _) = context
+        .interrupt
+        .during(move || cancel.cancel(), || work(&store, &progress));
+    result.map_err(|error| match error.kind() {
+        StoreErrorKind::Cancelled => {
+            eprintln!("{error}");
+            Interrupted.into()
+        }
+        _ => error.into(),
+    })
+}
+
+/// The folder of the model `name`. The default model is pulled where it is missing, for it is what a first try asks for.
+pub(super) fn resolve_or_pull(name: &str, context: &Context) -> anyhow::Result<PathBuf> {
+    let default = &Catalog::builtin().default_entry().name;
+    with(context, |store, progress| match store.resolve(name) {
+        Err(error)
+            if error.kind() == StoreErrorKind::UnknownModel
+                && name.eq_ignore_ascii_case(default) =>
+        {
+            eprintln!("{default} is not here yet: pulling it");
+            let started = std::time::Instant::now();
+            let installed = store.pull(default, progress)?;
+            eprintln!("{}", pulled(&installed, started.elapsed()));
+            Ok(installed.folder)
+        }
+        resolved => resolved,
+    })
+}
+
+/// One line about a model that has arrived.
+pub(super) fn pulled(installed: &Installed, time: std::time::Duration) -> String {
+    format!(
+        "{} is here, {} after {}: {}",
+        installed.name,
+        bytes(installed.size),
+        seconds(time.as_secs_f64()),
+        installed.folder.display()
+    )
+}

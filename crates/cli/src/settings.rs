@@ -1,0 +1,236 @@
+//! Turns flags and environment into settings. Nothing else in the program reads either.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use inhouse_kernels::Isa;
+use inhouse_models::{DEFAULT_ENDPOINT, Token};
+
+use crate::env::{self, Env};
+use crate::failure::UsageError;
+
+/// Flags that every command has.
+#[derive(Args, Debug, Default)]
+pub(crate) struct GlobalFlags {
+    /// Folder that holds the models [default: $INHOUSE_HOME, else inhouse in the XDG data folder]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        help_heading = "Everywhere"
+    )]
+    pub(crate) home: Option<PathBuf>,
+    /// Never use the network; what is not here already is an error [also: $INHOUSE_OFFLINE]
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) offline: bool,
+}
+
+/// What flags and environment come to.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) home: PathBuf,
+    pub(crate) offline: bool,
+    /// `None` where the best instruction set is to be used.
+    pub(crate) isa: Option<Isa>,
+    pub(crate) hub: HubSettings,
+}
+
+/// How the Hugging Face hub is reached, by its own tools' variables.
+#[derive(Debug, PartialEq)]
+pub(crate) struct HubSettings {
+    pub(crate) endpoint: String,
+    pub(crate) token: Option<Token>,
+    /// The cache that Hugging Face's own tools use.
+    pub(crate) cache: PathBuf,
+}
+
+/// Flags beat environment, environment beats defaults.
+pub(crate) fn resolve(flags: &GlobalFlags, env: &dyn Env) -> anyhow::Result<Settings> {
+    let home = home(flags, env)?;
+    Ok(Settings {
+        hub: hub(env, &home),
+        home,
+        offline: flags.offline
+            || env
+                .get(env::INHOUSE_OFFLINE)
+                .is_some_and(|value| value != "0"),
+        isa: isa(env)?,
+    })
+}
+
+fn home(flags: &GlobalFlags, env: &dyn Env) -> anyhow::Result<PathBuf> {
+    let given = flags.home.clone().or_else(|| path(env, env::INHOUSE_HOME));
+    let home = given.or_else(|| data_folder(env).map(|data| data.join("inhouse"))).ok_or_else(|| {
+        UsageError("no folder to keep models in: neither HOME nor XDG_DATA_HOME is set; give --home FOLDER".into())
+    })?;
+    // A later change of folder must not change what is meant.
+    Ok(std::path::absolute(home)?)
+}
+
+fn path(env: &dyn Env, name: &str) -> Option<PathBuf> {
+    env.get(name).map(PathBuf::from)
+}
+
+fn user_folder(env: &dyn Env) -> Option<PathBuf> {
+    path(env, env::HOME).or_else(|| path(env, env::USERPROFILE))
+}
+
+/// The specification says that relative paths in its variables are to be ignored.
+fn xdg(env: &dyn Env, name: &str) -> Option<PathBuf> {
+    path(env, name).filter(|path| path.is_absolute())
+}
+
+fn data_folder(env: &dyn Env) -> Option<PathBuf> {
+    xdg(env, env::XDG_DATA_HOME)
+        .or_else(|| path(env, env::LOCALAPPDATA))
+        .or_else(|| user_folder(env).map(|home| home.join(".local/share")))
+}
+
+fn isa(env: &dyn Env) -> anyhow::Result<Option<Isa>> {
+    let Some(name) = env.get(env::INHOUSE_ISA) else {
+        return Ok(None);
+    };
+    let names =
+        |isas: &mut dyn Iterator<Item = Isa>| isas.map(Isa::name).collect::<Vec<_>>().join(", ");
+    let Some(isa) = Isa::from_name(&name) else {
+        let known = names(&mut Isa::ALL.iter().copied());
+        return Err(UsageError(format!(
+            "INHOUSE_ISA is {name:?}; known instruction sets are {known}"
+        ))
+        .into());
+    };
+    if !isa.is_available() {
+        let here = names(&mut Isa::available());
+        return Err(UsageError(format!(
+            "INHOUSE_ISA is {name}, which this processor lacks; it has {here}"
+        ))
+        .into());
+    }
+    Ok(Some(isa))
+}
+
+fn hub(env: &dyn Env, home: &Path) -> HubSettings {
+    let folder = path(env, env::HF_HOME).or_else(|| {
+        let cache = xdg(env, env::XDG_CACHE_HOME)
+            .or_else(|| user_folder(env).map(|home| home.join(".cache")));
+        cache.map(|cache| cache.join("huggingface"))
+    });
+    // Without a user's folder the cache is kept with the models.
+    let folder = folder.unwrap_or_else(|| home.join("huggingface"));
+    HubSettings {
+        endpoint: env
+            .get(env::HF_ENDPOINT)
+            .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
+        token: env
+            .get(env::HF_TOKEN)
+            .or_else(|| saved_token(&folder))
+            .and_then(|token| Token::new(&token)),
+        cache: path(env, env::HF_HUB_CACHE).unwrap_or_else(|| folder.join("hub")),
+    }
+}
+
+/// The token that `hf auth login` leaves behind.
+fn saved_token(folder: &Path) -> Option<String> {
+    std::fs::read_to_string(folder.join("token")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn resolved(env: &[(&'static str, &'static str)], flags: &GlobalFlags) -> Settings {
+        resolve(flags, &env.iter().copied().collect::<HashMap<_, _>>()).unwrap()
+    }
+
+    #[test]
+    fn home_is_flag_then_variable_then_xdg_then_user_folder() {
+        let check = |env: &[(&'static str, &'static str)], flag: Option<&str>, home: &str| {
+            let flags = GlobalFlags {
+                home: flag.map(PathBuf::from),
+                offline: false,
+            };
+            assert_eq!(
+                resolved(env, &flags).home,
+                Path::new(home),
+                "{env:?} {flag:?}"
+            );
+        };
+        let all = [
+            ("INHOUSE_HOME", "/models"),
+            ("XDG_DATA_HOME", "/data"),
+            ("HOME", "/u"),
+        ];
+        check(&all, Some("/flag"), "/flag");
+        check(&all, None, "/models");
+        check(&all[1..], None, "/data/inhouse");
+        check(&all[2..], None, "/u/.local/share/inhouse");
+        check(
+            &[("XDG_DATA_HOME", "relative"), ("HOME", "/u")],
+            None,
+            "/u/.local/share/inhouse",
+        );
+    }
+
+    #[test]
+    fn nowhere_to_keep_models_says_what_to_do() {
+        let error = resolve(&GlobalFlags::default(), &HashMap::new()).unwrap_err();
+        assert!(error.to_string().contains("--home"), "{error}");
+    }
+
+    #[test]
+    fn the_hub_cache_is_where_hugging_face_keeps_it() {
+        let check = |env: &[(&'static str, &'static str)], cache: &str| {
+            assert_eq!(
+                resolved(env, &GlobalFlags::default()).hub.cache,
+                Path::new(cache),
+                "{env:?}"
+            );
+        };
+        let all = [
+            ("HF_HUB_CACHE", "/hub"),
+            ("HF_HOME", "/hf"),
+            ("XDG_CACHE_HOME", "/cache"),
+            ("HOME", "/u"),
+        ];
+        check(&all, "/hub");
+        check(&all[1..], "/hf/hub");
+        check(&all[2..], "/cache/huggingface/hub");
+        check(&all[3..], "/u/.cache/huggingface/hub");
+    }
+
+    #[test]
+    fn offline_is_a_flag_or_a_variable() {
+        let offline = |value| {
+            resolved(
+                &[("HOME", "/u"), ("INHOUSE_OFFLINE", value)],
+                &GlobalFlags::default(),
+            )
+            .offline
+        };
+        assert!(offline("1") && offline("yes") && !offline("0") && !offline(""));
+        assert!(
+            resolved(
+                &[("HOME", "/u")],
+                &GlobalFlags {
+                    home: None,
+                    offline: true
+                }
+            )
+            .offline
+        );
+    }
+
+    #[test]
+    fn instruction_sets_are_known_and_here() {
+        let isa = |name| {
+            resolve(
+                &GlobalFlags::default(),
+                &HashMap::from([("HOME", "/u"), ("INHOUSE_ISA", name)]),
+            )
+        };
+        assert_eq!(isa("portable").unwrap().isa, Some(Isa::Portable));
+        let error = isa("mmx").unwrap_err();
+        assert!(error.to_string().contains("portable, avx2"), "{error}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The program as its users see it: real arguments, real output, real exit status.
+//!
+//! Everything runs in a home of its own and offline, but for `smollm2`, which pulls the default model once into the
+//! target folder and shares it between its tests.
+
+mod bad_input;
+mod chat;
+mod cli_docs;
+mod measure;
+mod models;
+mod smollm2;
+mod support;
+#[cfg(unix)]
+mod terminal;
+mod usage;

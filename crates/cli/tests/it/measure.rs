@@ -1,0 +1,181 @@
+//! Commands that measure: bench, perplexity, verify, doctor.
+
+use std::fs;
+
+use crate::support::{User, keys, testdata, zoo, zoo_folders};
+
+#[test]
+fn bench_prints_the_keys_of_the_scripts_for_other_engines() {
+    let folder = zoo("phi4mini-int4");
+    let report = User::new().json(&[
+        "bench",
+        "-m",
+        folder.to_str().unwrap(),
+        "-p",
+        "8",
+        "-n",
+        "4",
+        "-r",
+        "2",
+        "--json",
+    ]);
+    assert_eq!(report["engine"], "inhouse");
+    assert!(report["threads"].as_u64().unwrap() >= 1);
+    for key in [
+        "prefill_tok_s",
+        "ttft_s",
+        "decode_tok_s",
+        "load_s",
+        "peak_rss_mb",
+    ] {
+        let figure = &report[key];
+        assert_eq!(keys(figure), ["median", "min", "max"], "{key}");
+        let value = |name: &str| {
+            figure[name]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{key}.{name}: {figure}"))
+        };
+        assert!(
+            value("min") <= value("median") && value("median") <= value("max"),
+            "{key}: {figure}"
+        );
+        assert!(value("max") > 0.0, "{key}: {figure}");
+    }
+}
+
+#[test]
+fn bench_prints_a_table_for_people() {
+    let folder = zoo("phi4mini-int4");
+    let shown = User::new().run(&[
+        "bench",
+        "-m",
+        folder.to_str().unwrap(),
+        "-p",
+        "4",
+        "-n",
+        "2",
+        "-r",
+        "1",
+    ]);
+    for word in [
+        "status: 0",
+        "median",
+        "prefill, tokens/s",
+        "decode, tokens/s",
+        "peak memory, MiB",
+    ] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+}
+
+#[test]
+fn every_zoo_folder_is_verified_in_both_modes() {
+    let user = User::new();
+    for folder in zoo_folders() {
+        let report = user.json(&["verify", folder.to_str().unwrap(), "--json"]);
+        assert_eq!(report["passed"], true, "{report:#}");
+        let checks = report["checks"].as_array().unwrap();
+        for mode in ["exact", "default"] {
+            for prompt in ["whole", "pieces of 7", "token by token"] {
+                let found = checks
+                    .iter()
+                    .any(|check| check["mode"] == mode && check["prompt"] == prompt);
+                assert!(found, "{mode}, {prompt}: {report:#}");
+            }
+        }
+    }
+}
+
+#[test]
+fn verify_has_status_1_beyond_the_bounds() {
+    let user = User::new();
+    let folder = zoo("qwen3-int8");
+    let recorded = fs::read_to_string(folder.join("expected.json")).unwrap();
+    let mut recorded: serde_json::Value = serde_json::from_str(&recorded).unwrap();
+    let logit = &mut recorded["cases"][0]["exact"]["prefill_last_logits"][3];
+    *logit = serde_json::json!(logit.as_f64().unwrap() + 1.0);
+    fs::write(user.path("expected.json"), recorded.to_string()).unwrap();
+    let args = [
+        "verify",
+        folder.to_str().unwrap(),
+        "--expected",
+        "expected.json",
+        "--mode",
+        "exact",
+    ];
+    let shown = user.run(&args);
+    assert!(shown.starts_with("status: 1\n"), "{shown}");
+    assert!(
+        shown.contains("FAILED") && shown.contains("beyond bounds"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn perplexity_is_measured_of_ids_and_of_text() {
+    let user = User::new();
+    let model = zoo("phi4mini-fp32");
+    let model = model.to_str().unwrap();
+    let ids: Vec<u32> = (0..40).map(|i| i * 7 % 400).collect();
+    fs::write(
+        user.path("ids.json"),
+        serde_json::json!({"perplexity": {"input_ids": ids}}).to_string(),
+    )
+    .unwrap();
+    let of_ids = user.json(&["perplexity", "-m", model, "--ids", "ids.json", "--json"]);
+    assert_eq!(keys(&of_ids), ["model", "tokens", "mean_nll", "perplexity"]);
+    assert_eq!(of_ids["tokens"], 39);
+    let (nll, perplexity) = (
+        of_ids["mean_nll"].as_f64().unwrap(),
+        of_ids["perplexity"].as_f64().unwrap(),
+    );
+    assert!(
+        nll > 1.0 && (perplexity - nll.exp()).abs() < 1e-6 * perplexity,
+        "{of_ids}"
+    );
+
+    let text: String = fs::read_to_string(testdata("smollm2/eval.txt"))
+        .unwrap()
+        .chars()
+        .take(300)
+        .collect();
+    fs::write(user.path("a.txt"), text).unwrap();
+    let shown = user.run(&["perplexity", "-m", model, "a.txt"]);
+    assert!(
+        shown.starts_with("status: 0\n") && shown.contains("mean negative log-likelihood"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn doctor_tells_what_the_machine_is() {
+    let user = User::new();
+    let report = user.json(&["doctor", "--json"]);
+    assert!(report["read_bandwidth"]["gb_per_s"].as_f64().unwrap() > 0.0);
+    assert!(report["memory"]["total_bytes"].as_u64().unwrap() > 0);
+    assert!(report["processor"]["threads_usable"].as_u64().unwrap() >= 1);
+    let used = &report["instruction_set"]["used"];
+    assert!(
+        report["instruction_set"]["available"]
+            .as_array()
+            .unwrap()
+            .contains(used)
+    );
+    assert_eq!(report["offline"], true);
+    let shown = user.shown(
+        &user
+            .command(&["doctor"])
+            .env("INHOUSE_ISA", "portable")
+            .output()
+            .unwrap(),
+    );
+    for word in [
+        "status: 0",
+        "instruction set",
+        "portable",
+        "memory is read at",
+        "no models are here yet",
+    ] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+}

@@ -1,0 +1,128 @@
+//! The default model, from the first command on: pulled once into the target folder, then answering offline.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+use crate::support::testdata;
+
+/// Recorded by transformers in f32 on the same weights: see testdata/smollm2.
+const RECORDED_NLL: f64 = 2.6557;
+
+/// The home that holds the model. It outlives the tests, so that the model is fetched once for a target folder; the
+/// store's own lock makes processes that come at the same time wait for each other.
+fn home() -> &'static Path {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+        let output = program(&home, &["pull", "smollm2-135m", "--json"])
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let pulled: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(pulled["state"], "ready", "{pulled}");
+        home
+    })
+}
+
+/// The program in the environment that the tests have, as pip needs what is set up there.
+fn program(home: &Path, args: &[&str]) -> Command {
+    let mut command = assert_cmd::cargo::cargo_bin_cmd!("inhouse");
+    command
+        .args(args)
+        .env("INHOUSE_HOME", home)
+        .env_remove("INHOUSE_OFFLINE")
+        .env_remove("INHOUSE_ISA");
+    command
+}
+
+/// The program without a network: told so, and with a proxy that is not there for all who do not listen.
+fn offline(args: &[&str]) -> Command {
+    let mut command = program(home(), args);
+    for name in [
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ] {
+        command.env(name, "http://127.0.0.1:9");
+    }
+    command.arg("--offline");
+    command
+}
+
+fn json(mut command: Command) -> Value {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_capital_of_france_is_paris() {
+    let output = offline(&["chat", "What is the capital of France?"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && said.contains("Paris"),
+        "{said} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn perplexity_is_the_recorded_one() {
+    let ids = testdata("smollm2/reference.json");
+    let measured = json(offline(&[
+        "perplexity",
+        "--ids",
+        ids.to_str().unwrap(),
+        "--json",
+    ]));
+    assert_eq!(measured["tokens"], 1599);
+    let nll = measured["mean_nll"].as_f64().unwrap();
+    assert!(
+        (nll - RECORDED_NLL).abs() < 0.02,
+        "{nll} and {RECORDED_NLL}"
+    );
+}
+
+#[test]
+fn what_is_here_is_not_fetched_again() {
+    let pulled = json(offline(&["pull", "smollm2-135m", "--json"]));
+    assert_eq!(pulled["name"], "smollm2-135m");
+    let listing = json(offline(&["list", "--json"]));
+    assert_eq!(listing["installed"][0]["name"], "smollm2-135m");
+    assert_eq!(listing["installed"][0]["state"], "ready");
+}
+
+#[test]
+fn a_system_prompt_and_a_conversation_s_length_fit() {
+    let prompt = "Answer with one word: is ice cold?";
+    let answer = json(offline(&[
+        "chat",
+        prompt,
+        "--system",
+        "You are brief.",
+        "--max-tokens",
+        "16",
+        "--json",
+    ]));
+    assert!(
+        !answer["text"].as_str().unwrap().trim().is_empty(),
+        "{answer}"
+    );
+    assert_eq!(answer["model"], "smollm2-135m");
+}

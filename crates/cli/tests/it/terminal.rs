@@ -1,0 +1,113 @@
+//! A conversation on a terminal, typed through a pseudo-terminal.
+
+use std::process::Command;
+
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::support::{User, zoo};
+
+/// Far longer than anything takes; a test that waits for it has failed.
+const PATIENCE_MS: u64 = 120_000;
+
+fn talk(user: &User, more: &[&str]) -> PtySession {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("inhouse"));
+    command
+        .args(["chat", "-m", zoo("llama-fp32").to_str().unwrap()])
+        .args(more)
+        .current_dir(user.folder.path())
+        .env_clear()
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1")
+        .env("HOME", user.folder.path())
+        .env("INHOUSE_HOME", user.path("home"))
+        .env("INHOUSE_OFFLINE", "1");
+    let mut session = spawn_command(command, Some(PATIENCE_MS)).unwrap();
+    session.exp_string("/help lists commands").unwrap();
+    session
+}
+
+fn says(session: &mut PtySession, line: &str, answer: &str) {
+    session.send_line(line).unwrap();
+    session
+        .exp_string(answer)
+        .unwrap_or_else(|error| panic!("{line:?} should give {answer:?}: {error}"));
+}
+
+#[test]
+fn commands_of_a_conversation() {
+    let user = User::new();
+    let mut session = talk(&user, &["--max-tokens", "5"]);
+    says(&mut session, "/help", "/save FILE");
+    says(&mut session, "/system", "no instructions");
+    says(
+        &mut session,
+        "/system Be brief.",
+        "hold from the next answer on",
+    );
+    says(&mut session, "/system", "Be brief.");
+    says(&mut session, "hello there", "> ");
+    says(&mut session, "/stats", "context");
+    says(&mut session, "/save talk.json", "written to talk.json");
+    says(&mut session, "/halp", "/halp is not a command");
+    says(&mut session, "/model nowhere", "llama-fp32 stays");
+    says(
+        &mut session,
+        &format!("/model {}", zoo("qwen3-int8").display()),
+        "qwen3-int8 goes on",
+    );
+    says(&mut session, "/clear", "is forgotten");
+    says(&mut session, "/save talk.md", "written to talk.md");
+    session.send_line("/exit").unwrap();
+    session.exp_eof().unwrap();
+
+    let talk: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(user.path("talk.json")).unwrap()).unwrap();
+    let roles: Vec<&str> = talk["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|turn| turn["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles, ["system", "user", "assistant"]);
+    assert_eq!(talk["messages"][1]["content"], "hello there");
+    let forgotten = std::fs::read_to_string(user.path("talk.md")).unwrap();
+    assert!(
+        forgotten.contains("Be brief.") && !forgotten.contains("hello there"),
+        "{forgotten}"
+    );
+    let history = std::fs::read_to_string(user.path("home/history.txt")).unwrap();
+    assert!(history.contains("hello there"), "{history}");
+}
+
+#[test]
+fn control_c_stops_the_answer_and_control_d_ends() {
+    let user = User::new();
+    // Nothing but Ctrl-C ends this answer soon: thousands of tokens of random text.
+    let mut session = talk(
+        &user,
+        &["--temperature", "1", "--seed", "7", "--max-tokens", "3000"],
+    );
+    session.send_line("hello there").unwrap();
+    session.exp_regex("[a-zA-Z]{3}").unwrap();
+    session.send_control('c').unwrap();
+    session.exp_string("stopped").unwrap();
+    says(&mut session, "/system", "no instructions");
+    session.send_control('c').unwrap();
+    says(&mut session, "/halp", "/halp is not a command");
+    session.send_control('d').unwrap();
+    session.exp_eof().unwrap();
+}
+
+#[test]
+fn several_lines_are_one_prompt() {
+    let user = User::new();
+    let mut session = talk(&user, &["--max-tokens", "2"]);
+    session.send_line("\"\"\"one").unwrap();
+    session.send_line("two\"\"\"").unwrap();
+    says(&mut session, "/save talk.json", "written to talk.json");
+    session.send_control('d').unwrap();
+    session.exp_eof().unwrap();
+    let talk: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(user.path("talk.json")).unwrap()).unwrap();
+    assert_eq!(talk["messages"][0]["content"], "one\ntwo");
+}

@@ -17,6 +17,8 @@ pub struct RenderedChat {
 pub(crate) enum Provenance {
     /// The byte ranges that came with the messages, in order, apart from each other.
     Known(Vec<Range<usize>>),
+    /// It could not be found out; these texts may be anywhere.
+    Unknown(Vec<String>),
 }
 
 impl RenderedChat {

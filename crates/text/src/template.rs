@@ -2,14 +2,19 @@
 
 mod environment;
 mod families;
+mod filters;
+mod marks;
+mod methods;
+mod python;
 mod source;
+mod trace;
+mod values;
 
 use std::path::Path;
 
 use jiff::civil::DateTime;
 use serde_json::{Map, Value};
 
-use crate::rendered::Provenance;
 use crate::tokenizer::{MAX_CONFIG_BYTES, read_limited, read_object, special_token};
 use crate::{Message, RenderedChat, TextError, TextErrorKind};
 
@@ -169,12 +174,12 @@ impl ChatTemplate {
             _ => &self.source,
         };
         let context = self.context(messages, options);
-        let text = environment::render(&self.name, source, &context, options.now)?;
-        Ok(RenderedChat::new(text, Provenance::Known(Vec::new())))
+        trace::render(&self.name, source, &context, &self.special, options.now)
     }
 
-    fn context(&self, messages: &[Message], options: &TemplateOptions) -> Value {
-        let mut context = self.special.clone();
+    /// What the caller gives the template, all of it untrusted but the roles.
+    fn context(&self, messages: &[Message], options: &TemplateOptions) -> Map<String, Value> {
+        let mut context = Map::new();
         context.insert(
             "messages".into(),
             messages.iter().map(message_value).collect(),
@@ -189,7 +194,7 @@ impl ChatTemplate {
             options.documents.clone().unwrap_or(Value::Null),
         );
         context.extend(options.extra.clone());
-        Value::Object(context)
+        context
     }
 }
 

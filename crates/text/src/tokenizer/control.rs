@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use aho_corasick::{AhoCorasick, MatchKind};
 use tokenizers::{AddedToken, NormalizedString, Normalizer};
 
+use crate::{TextError, TextErrorKind};
+
 /// Stands for a byte that cannot be part of an added token; no UTF-8 has it.
 pub(super) const MASKED: u8 = 0xff;
 
@@ -71,6 +73,34 @@ impl ControlTokens {
         self.ids.iter().copied()
     }
 
+    /// Refuses texts that could become a control token, whole or together with what a template writes around them.
+    ///
+    /// This is for the templates that do not let texts be followed, and errs on the side of refusing.
+    pub(super) fn check_harmless(&self, texts: &[String]) -> Result<(), TextError> {
+        let tokens = || {
+            [&self.plain, &self.normalized]
+                .into_iter()
+                .flatten()
+                .flat_map(|search| &search.tokens)
+        };
+        for text in texts.iter().filter(|text| !text.chars().all(is_neutral)) {
+            let text = text.trim();
+            let touches = |(_, token): &&(u32, AddedToken)| {
+                let token = token.content.as_str();
+                !token.chars().all(is_neutral)
+                    && (text.contains(token) || token.contains(text) || overlaps(text, token))
+            };
+            if let Some((id, _)) = tokens().find(touches) {
+                let message = format!(
+                    "this chat template does not let the text of messages be told from its own, and a text holds (part of) \
+                     the control token {id}; reword it, or use another template"
+                );
+                return Err(TextError::new(TextErrorKind::Messages, message));
+            }
+        }
+        Ok(())
+    }
+
     /// The parts of a text before it is normalised; `masked` has the same length.
     pub(super) fn split_plain(&self, text: &str, masked: &[u8]) -> Vec<Part> {
         split(self.plain.as_ref(), text, masked)
@@ -85,6 +115,14 @@ impl ControlTokens {
     pub(super) fn split_normalized(&self, text: &str, masked: &[u8]) -> Vec<Part> {
         split(self.normalized.as_ref(), text, masked)
     }
+}
+
+/// Whether `text` ends as `token` begins, or begins as it ends.
+fn overlaps(text: &str, token: &str) -> bool {
+    token.char_indices().skip(1).any(|(at, _)| {
+        let (start, end) = token.split_at(at);
+        text.ends_with(start) || text.starts_with(end)
+    })
 }
 
 impl Search {

@@ -2,9 +2,9 @@
 
 pub(crate) mod portable;
 
-#[cfg(any())]
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
-#[cfg(any())]
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
-#[cfg(all(any()))]
+#[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;

@@ -36,11 +36,11 @@ impl Isa {
     pub fn is_available(self) -> bool {
         match self {
             Isa::Portable => true,
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => crate::arch::avx2::Avx2::detect().is_some(),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => crate::arch::avx512::Avx512::detect().is_some(),
-            #[cfg(all(any()))]
+            #[cfg(target_arch = "aarch64")]
             Isa::Neon => crate::arch::neon::Neon::detect().is_some(),
             #[allow(
                 unreachable_patterns,

@@ -22,11 +22,11 @@ pub struct Kernels {
 #[derive(Clone, Copy, Debug)]
 enum Token {
     Portable(Portable),
-    #[cfg(any())]
+    #[cfg(target_arch = "x86_64")]
     Avx2(crate::arch::avx2::Avx2),
-    #[cfg(any())]
+    #[cfg(target_arch = "x86_64")]
     Avx512(crate::arch::avx512::Avx512),
-    #[cfg(all(any()))]
+    #[cfg(target_arch = "aarch64")]
     Neon(crate::arch::neon::Neon),
 }
 
@@ -35,11 +35,11 @@ impl Kernels {
     pub fn new(isa: Isa) -> Option<Kernels> {
         let token = match isa {
             Isa::Portable => Token::Portable(Portable),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => Token::Avx2(crate::arch::avx2::Avx2::detect()?),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => Token::Avx512(crate::arch::avx512::Avx512::detect()?),
-            #[cfg(all(any()))]
+            #[cfg(target_arch = "aarch64")]
             Isa::Neon => Token::Neon(crate::arch::neon::Neon::detect()?),
             #[allow(
                 unreachable_patterns,
@@ -61,11 +61,11 @@ impl Kernels {
     pub fn isa(self) -> Isa {
         match self.token {
             Token::Portable(_) => Isa::Portable,
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Token::Avx2(_) => Isa::Avx2,
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Token::Avx512(_) => Isa::Avx512Vnni,
-            #[cfg(all(any()))]
+            #[cfg(target_arch = "aarch64")]
             Token::Neon(_) => Isa::Neon,
         }
     }
@@ -74,11 +74,11 @@ impl Kernels {
     pub(crate) fn run<O: Op>(self, op: O) -> O::Output {
         match self.token {
             Token::Portable(s) => s.vectorize(op),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Token::Avx2(s) => s.vectorize(op),
-            #[cfg(any())]
+            #[cfg(target_arch = "x86_64")]
             Token::Avx512(s) => s.vectorize(op),
-            #[cfg(all(any()))]
+            #[cfg(target_arch = "aarch64")]
             Token::Neon(s) => s.vectorize(op),
         }
     }

@@ -37,13 +37,34 @@ pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
     s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
 }
 
-/// `tanh(x)`, within 1e-7.
+/// `tanh(x)`, within 3 units in the last place.
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     // Saturates beyond 10, which also keeps the exponential finite.
-    let (lowest, highest) = (s.splat(-10.0), s.splat(10.0));
-    let x = s.max(lowest, s.min(highest, x));
-    let e = exp(s, s.add(x, x));
+    let large = clamp(s, x, 10.0);
+    let e = exp(s, s.add(large, large));
     let one = s.splat(1.0);
-    s.div(s.sub(e, one), s.add(e, one))
+    let large = s.div(s.sub(e, one), s.add(e, one));
+    // Near 0 that subtraction would lose what is small: there, the polynomial of Cephes' `tanhf`.
+    let small = clamp(s, x, 0.625);
+    let z = s.mul(small, small);
+    let mut p = s.splat(-5.704_988_7e-3);
+    for c in [
+        2.063_908_9e-2,
+        -5.373_971_5e-2,
+        1.333_144_2e-1,
+        -3.333_328e-1,
+    ] {
+        p = s.mul_add(p, z, s.splat(c));
+    }
+    let small = s.mul_add(s.mul(p, z), small, small);
+    s.add(
+        small,
+        s.zero_if_less(s.abs(x), s.splat(0.625), s.sub(large, small)),
+    )
+}
+
+#[inline(always)]
+fn clamp<S: Simd>(s: S, x: S::F, bound: f32) -> S::F {
+    s.max(s.splat(-bound), s.min(s.splat(bound), x))
 }

@@ -48,7 +48,7 @@ pub(crate) fn assert_close(
 ) {
     assert_eq!(got.len(), want.len(), "{what}");
     for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
-        let error = (f64::from(got) - want).abs() / want.abs().max(size);
+        let error = (f64::from(got) - want).abs() / want.abs().max(size).max(f64::MIN_POSITIVE);
         assert!(
             error <= tolerance,
             "{what}: value {i} is {got}, not {want}: off by {error:e}"

@@ -1,1 +1,339 @@
+//! Every variant against a plain loop in double precision.
 
+use super::*;
+use crate::testing::{Random, assert_close, every_isa};
+
+/// A cache of one sequence that owns its pages, and knows the values in them exactly.
+struct Cache {
+    /// `[position][kv_head][head_dim]`
+    k: Vec<f32>,
+    v: Vec<f32>,
+    pages: Vec<Page>,
+}
+
+enum Page {
+    F16(Vec<f16>, Vec<f16>),
+    F32(Vec<f32>, Vec<f32>),
+}
+
+impl Cache {
+    /// Pages for `tokens` positions; what they do not fill of the last is not a number.
+    fn new(random: &mut Random, shape: &AttentionShape, tokens: usize, half: bool) -> Cache {
+        let (heads, dim) = (shape.kv_heads, shape.head_dim);
+        let mut values = || -> Vec<f32> {
+            let exact = |x: f32| if half { f16::from_f32(x).to_f32() } else { x };
+            random
+                .floats(tokens * heads * dim)
+                .into_iter()
+                .map(exact)
+                .collect()
+        };
+        let (k, v) = (values(), values());
+        let page = |values: &[f32], page: usize| {
+            let mut out = vec![f32::NAN; heads * shape.page_tokens * dim];
+            for (at, out) in out.chunks_exact_mut(dim).enumerate() {
+                let (head, token) = (
+                    at / shape.page_tokens,
+                    page * shape.page_tokens + at % shape.page_tokens,
+                );
+                if token < tokens {
+                    out.copy_from_slice(&values[(token * heads + head) * dim..][..dim]);
+                }
+            }
+            out
+        };
+        let to_half = |x: Vec<f32>| x.into_iter().map(f16::from_f32).collect();
+        let pages = (0..tokens.div_ceil(shape.page_tokens)).map(|i| {
+            if half {
+                Page::F16(to_half(page(&k, i)), to_half(page(&v, i)))
+            } else {
+                Page::F32(page(&k, i), page(&v, i))
+            }
+        });
+        let pages = pages.collect();
+        Cache { k, v, pages }
+    }
+
+    fn view(&self) -> Vec<KvPage<'_>> {
+        self.pages
+            .iter()
+            .map(|page| match page {
+                Page::F16(k, v) => KvPage::F16 { k, v },
+                Page::F32(k, v) => KvPage::F32 { k, v },
+            })
+            .collect()
+    }
+
+    /// What one head of one row attends to.
+    fn attend(
+        &self,
+        shape: &AttentionShape,
+        q: &[f32],
+        kv_head: usize,
+        row: &QueryRow,
+    ) -> Vec<f64> {
+        let dim = shape.head_dim;
+        let mut out = vec![0.0; dim];
+        let mut total = 0.0;
+        for token in row.start..row.end {
+            let at = (token * shape.kv_heads + kv_head) * dim;
+            let dot: f64 = q
+                .iter()
+                .zip(&self.k[at..])
+                .map(|(&q, &k)| f64::from(q) * f64::from(k))
+                .sum();
+            let mut score = dot * f64::from(shape.scale);
+            if let Some(cap) = shape.softcap.map(f64::from) {
+                score = (score / cap).tanh() * cap;
+            }
+            let weight = score.exp();
+            total += weight;
+            for (out, &v) in out.iter_mut().zip(&self.v[at..]) {
+                *out += weight * f64::from(v);
+            }
+        }
+        out.iter()
+            .map(|x| if total > 0.0 { x / total } else { 0.0 })
+            .collect()
+    }
+}
+
+fn check(
+    random: &mut Random,
+    kernels: Kernels,
+    threads: usize,
+    shape: &AttentionShape,
+    caches: &[Cache],
+    rows: &[QueryRow],
+) {
+    let (heads, dim) = (shape.heads, shape.head_dim);
+    let q = random.floats(rows.len() * heads * dim);
+    let mut want = Vec::new();
+    for (row, q) in rows.iter().zip(q.chunks(heads * dim)) {
+        for (head, q) in q.chunks(dim).enumerate() {
+            let kv_head = head / (heads / shape.kv_heads);
+            want.extend(caches[row.sequence].attend(shape, q, kv_head, row));
+        }
+    }
+    let views: Vec<Vec<KvPage<'_>>> = caches.iter().map(Cache::view).collect();
+    let sequences: Vec<&[KvPage<'_>]> = views.iter().map(Vec::as_slice).collect();
+    let mut got = vec![f32::NAN; q.len()];
+    kernels.attention(&Pool::new(threads), shape, &q, rows, &sequences, &mut got);
+    assert_close(
+        &got,
+        &want,
+        0.1,
+        5e-6,
+        &format!("{:?} {shape:?} {rows:?}", kernels.isa()),
+    );
+}
+
+fn shape(heads: usize, kv_heads: usize, head_dim: usize, page_tokens: usize) -> AttentionShape {
+    AttentionShape {
+        heads,
+        kv_heads,
+        head_dim,
+        page_tokens,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+        softcap: None,
+    }
+}
+
+/// The rows of a prompt whose first token has this position.
+fn causal(sequence: usize, first: usize, len: usize, window: usize) -> Vec<QueryRow> {
+    let row = |end: usize| QueryRow {
+        sequence,
+        start: end.saturating_sub(window),
+        end,
+    };
+    (first + 1..=first + len).map(row).collect()
+}
+
+#[test]
+fn every_head_dim() {
+    let mut random = Random::new(1);
+    for kernels in every_isa() {
+        for head_dim in 1..=132 {
+            let shape = shape(2, 1, head_dim, 8);
+            let caches = [Cache::new(&mut random, &shape, 19, head_dim % 2 == 0)];
+            check(
+                &mut random,
+                kernels,
+                1,
+                &shape,
+                &caches,
+                &causal(0, 16, 3, usize::MAX),
+            );
+        }
+    }
+}
+
+#[test]
+fn every_group_of_heads_and_number_of_rows() {
+    let mut random = Random::new(2);
+    for kernels in every_isa() {
+        for group in [1, 2, 3, 4, 5, 7, 8, 40] {
+            for kv_heads in [1, 2, 3] {
+                for rows in [1, 2, 5, 9, 40] {
+                    let shape = shape(group * kv_heads, kv_heads, 16, 16);
+                    let caches = [Cache::new(&mut random, &shape, 60, rows % 2 == 0)];
+                    check(
+                        &mut random,
+                        kernels,
+                        2,
+                        &shape,
+                        &caches,
+                        &causal(0, 60 - rows, rows, usize::MAX),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_length_and_page_size() {
+    let mut random = Random::new(3);
+    for kernels in every_isa() {
+        for page_tokens in [1, 3, 16, 64, 100, 256] {
+            for tokens in (1..=20).chain([63, 64, 65, 127, 128, 129, 200, 300]) {
+                let shape = shape(3, 1, 20, page_tokens);
+                let caches = [Cache::new(&mut random, &shape, tokens, tokens % 2 == 0)];
+                check(
+                    &mut random,
+                    kernels,
+                    1,
+                    &shape,
+                    &caches,
+                    &causal(0, tokens - 1, 1, usize::MAX),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn windows() {
+    let mut random = Random::new(4);
+    for kernels in every_isa() {
+        for window in [1, 2, 15, 16, 17, 63, 64, 65, 100] {
+            let shape = shape(4, 2, 24, 16);
+            let caches = [Cache::new(&mut random, &shape, 150, window % 2 == 0)];
+            check(
+                &mut random,
+                kernels,
+                2,
+                &shape,
+                &caches,
+                &causal(0, 100, 50, window),
+            );
+        }
+    }
+}
+
+#[test]
+fn softcaps() {
+    let mut random = Random::new(5);
+    for kernels in every_isa() {
+        for cap in [0.1, 1.0, 50.0] {
+            let shape = AttentionShape {
+                softcap: Some(cap),
+                scale: 1.0,
+                ..shape(4, 2, 24, 16)
+            };
+            let caches = [Cache::new(&mut random, &shape, 70, false)];
+            check(
+                &mut random,
+                kernels,
+                2,
+                &shape,
+                &caches,
+                &causal(0, 65, 5, usize::MAX),
+            );
+        }
+    }
+}
+
+#[test]
+fn several_sequences_at_once() {
+    let mut random = Random::new(6);
+    for kernels in every_isa() {
+        let shape = shape(6, 2, 32, 16);
+        let lengths = [40, 1, 90];
+        let caches = lengths.map(|tokens| Cache::new(&mut random, &shape, tokens, tokens == 90));
+        let mut rows = causal(2, 80, 10, usize::MAX);
+        rows.extend(causal(0, 39, 1, usize::MAX));
+        rows.extend(causal(1, 0, 1, usize::MAX));
+        rows.extend(causal(2, 10, 3, 5));
+        // Nothing to attend to: zeros.
+        rows.push(QueryRow {
+            sequence: 0,
+            start: 7,
+            end: 7,
+        });
+        rows.push(QueryRow {
+            sequence: 0,
+            start: 0,
+            end: 0,
+        });
+        check(&mut random, kernels, 3, &shape, &caches, &rows);
+    }
+}
+
+#[test]
+fn large_scores_neither_overflow_nor_vanish() {
+    for kernels in every_isa() {
+        let shape = AttentionShape {
+            scale: 1.0,
+            ..shape(1, 1, 4, 4)
+        };
+        // The scores are 0, 1000, 2000 .. and then the same downwards: only the largest counts.
+        let k: Vec<f32> = [0.0, 10.0, 20.0, 30.0, 20.0, 10.0, 0.0, -10.0]
+            .iter()
+            .flat_map(|&x| [x, 0.0, 0.0, 0.0])
+            .collect();
+        let v: Vec<f32> = (0..32).map(|x| (x / 4) as f32).collect();
+        let pages: Vec<KvPage<'_>> = k
+            .chunks(16)
+            .zip(v.chunks(16))
+            .map(|(k, v)| KvPage::F32 { k, v })
+            .collect();
+        let mut out = [0.0; 4];
+        let rows = [QueryRow {
+            sequence: 0,
+            start: 0,
+            end: 8,
+        }];
+        kernels.attention(
+            &Pool::new(1),
+            &shape,
+            &[100.0, 0.0, 0.0, 0.0],
+            &rows,
+            &[&pages],
+            &mut out,
+        );
+        assert_eq!(out, [3.0; 4], "{:?}", kernels.isa());
+    }
+}
+
+#[test]
+#[should_panic(expected = "beyond 1 pages")]
+fn positions_without_a_page_are_refused() {
+    let page = KvPage::F32 {
+        k: &[0.0; 4],
+        v: &[0.0; 4],
+    };
+    let rows = [QueryRow {
+        sequence: 0,
+        start: 0,
+        end: 5,
+    }];
+    Kernels::best().attention(
+        &Pool::new(1),
+        &shape(1, 1, 1, 4),
+        &[0.0],
+        &rows,
+        &[&[page]],
+        &mut [0.0],
+    );
+}

@@ -1,0 +1,285 @@
+//! AVX2 with fused multiplication and half precision: eight lanes, 16 registers.
+
+use std::arch::x86_64::*;
+
+use half::{bf16, f16};
+
+use crate::simd::{MAX_LANES, Op, Simd};
+
+/// Made by [`detect`](Avx2::detect) only, so having one proves the features.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    /// The features named here are those that `vectorize` enables.
+    pub(crate) fn detect() -> Option<Avx2> {
+        let all = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        all.then_some(Avx2(()))
+    }
+}
+
+/// An expression of intrinsics and, where the caller vouches for them, pointers.
+macro_rules! vectors {
+    ($($body:tt)*) => {
+        // SAFETY: an `Avx2` exists only where `detect` saw the features. Pointers are read and
+        // written as far as the contract of the method says, for which its caller vouches.
+        unsafe { $($body)* }
+    };
+}
+
+impl Simd for Avx2 {
+    type F = __m256;
+    type I = __m256i;
+    type B = __m256i;
+
+    const LANES: usize = 8;
+    const REGISTERS: usize = 16;
+    const WIDE_BIAS: i32 = 128;
+
+    #[inline(always)]
+    fn vectorize<O: Op>(self, op: O) -> O::Output {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn inner<O: Op>(s: Avx2, op: O) -> O::Output {
+            op.run(s)
+        }
+        vectors! { inner(self, op) }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        vectors! { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m256 {
+        vectors! { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, x: __m256, to: *mut f32) {
+        vectors! { _mm256_storeu_ps(to, x) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const f16) -> __m256 {
+        vectors! { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn store_f16(self, x: __m256, to: *mut f16) {
+        vectors! { _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x)) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const bf16) -> __m256 {
+        vectors! {
+            let x = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(x))
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        vectors! { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        vectors! { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        vectors! { _mm256_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        vectors! { _mm256_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        vectors! { _mm256_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        vectors! { _mm256_fnmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        vectors! { _mm256_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn min(self, a: __m256, b: __m256) -> __m256 {
+        vectors! { _mm256_min_ps(a, b) }
+    }
+    #[inline(always)]
+    fn abs(self, a: __m256) -> __m256 {
+        vectors! { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
+    }
+    #[inline(always)]
+    fn round(self, a: __m256) -> __m256 {
+        vectors! { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+    #[inline(always)]
+    fn pow2(self, a: __m256) -> __m256 {
+        vectors! {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+        }
+    }
+    #[inline(always)]
+    fn zero_if_less(self, a: __m256, b: __m256, x: __m256) -> __m256 {
+        vectors! { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLT_UQ>(a, b), x) }
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: __m256) -> f32 {
+        vectors! {
+            let x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)))
+        }
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: __m256) -> f32 {
+        vectors! {
+            let x = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+            _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)))
+        }
+    }
+
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> __m256i {
+        vectors! { _mm256_set1_epi32(x) }
+    }
+    #[inline(always)]
+    fn to_f32(self, a: __m256i) -> __m256 {
+        vectors! { _mm256_cvtepi32_ps(a) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, from: *const u8) -> __m256i {
+        vectors! { _mm256_loadu_si256(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, x: __m256i, to: *mut u8) {
+        vectors! { _mm256_storeu_si256(to.cast(), x) }
+    }
+    #[inline(always)]
+    unsafe fn splat_bytes(self, from: *const i8) -> __m256i {
+        vectors! { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+    #[inline(always)]
+    fn low_nibbles(self, a: __m256i) -> __m256i {
+        vectors! { _mm256_and_si256(a, _mm256_set1_epi8(15)) }
+    }
+    #[inline(always)]
+    fn high_nibbles(self, a: __m256i) -> __m256i {
+        vectors! { _mm256_and_si256(_mm256_srli_epi16::<4>(a), _mm256_set1_epi8(15)) }
+    }
+    #[inline(always)]
+    fn wide_weights(self, a: __m256i) -> __m256i {
+        vectors! { _mm256_xor_si256(a, _mm256_set1_epi8(-128)) }
+    }
+    #[inline(always)]
+    fn dot(self, sum: __m256i, weights: __m256i, activations: __m256i) -> __m256i {
+        // Two products of at most 15 * 127 do not saturate the 16 bits they are added up in.
+        vectors! {
+            let pairs = _mm256_maddubs_epi16(weights, activations);
+            _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    }
+    #[inline(always)]
+    fn dot_wide(self, sum: __m256i, weights: __m256i, activations: __m256i) -> __m256i {
+        // Weights are -128 to 127 here. With the sign moved to the activations, two products are at
+        // most 2 * 128 * 127, which is just below what 16 bits hold.
+        vectors! {
+            let signed = _mm256_sign_epi8(activations, weights);
+            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(weights), signed);
+            _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn spread(self, from: *const f32, shift: u32) -> __m256 {
+        vectors! {
+            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let shift = _mm_cvtsi32_si128(shift as i32);
+            let index = _mm256_srl_epi32(lanes, shift);
+            let last = _mm256_srl_epi32(_mm256_set1_epi32(7), shift);
+            let beyond = _mm256_cmpgt_epi32(lanes, last);
+            let x = _mm256_maskload_ps(from, _mm256_xor_si256(beyond, _mm256_set1_epi32(-1)));
+            _mm256_permutevar8x32_ps(x, index)
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_i8(self, x: __m256, to: *mut i8) {
+        vectors! {
+            let x = _mm256_cvtps_epi32(x);
+            let x = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+            _mm_storel_epi64(to.cast(), _mm_packs_epi16(x, x));
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8) {
+        vectors! {
+            let rows: [__m256i; 8] = std::array::from_fn(|i| _mm256_loadu_si256(from[i].cast()));
+            for (i, x) in transpose_words(rows).into_iter().enumerate() {
+                _mm256_storeu_si256(to.add(i * 32).cast(), x);
+            }
+        }
+    }
+
+    /// With weights of 4 bits, all of a block is added up in 16 bits before it is widened.
+    #[inline(always)]
+    unsafe fn tile_dot<const Q: usize, const G: usize, const WIDE: bool>(
+        self,
+        mut sums: [[__m256i; 4]; Q],
+        panel: *const u8,
+        quads: [*const i8; Q],
+    ) -> [[__m256i; 4]; Q] {
+        const { assert!(G <= 8, "9 * 2 * 15 * 127 is more than 16 bits hold") };
+        vectors! {
+            for (sums, &quad) in sums.iter_mut().zip(&quads) {
+                let mut pairs = [_mm256_setzero_si256(); 4];
+                for d in 0..G {
+                    let weights = self.load_bytes(panel.add(d * 32));
+                    for m in 0..4 {
+                        let x = self.splat_bytes(quad.add(d * 16 + m * 4));
+                        if WIDE {
+                            sums[m] = self.dot_wide(sums[m], weights, x);
+                        } else {
+                            pairs[m] = _mm256_add_epi16(pairs[m], _mm256_maddubs_epi16(weights, x));
+                        }
+                    }
+                }
+                if !WIDE {
+                    for (sum, pairs) in sums.iter_mut().zip(pairs) {
+                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+                    }
+                }
+            }
+            sums
+        }
+    }
+}
+
+/// Turns eight rows of eight words over.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn transpose_words(rows: [__m256i; 8]) -> [__m256i; 8] {
+    vectors! {
+        // As for AVX-512: inside the halves of vectors first, and then the halves.
+        let mut quads = rows;
+        for g in 0..2 {
+            let [a, b, c, d] = [rows[4 * g], rows[4 * g + 1], rows[4 * g + 2], rows[4 * g + 3]];
+            let (ab_low, ab_high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+            quads[4 * g] = _mm256_unpacklo_epi64(ab_low, cd_low);
+            quads[4 * g + 1] = _mm256_unpackhi_epi64(ab_low, cd_low);
+            quads[4 * g + 2] = _mm256_unpacklo_epi64(ab_high, cd_high);
+            quads[4 * g + 3] = _mm256_unpackhi_epi64(ab_high, cd_high);
+        }
+        let mut out = rows;
+        for c in 0..4 {
+            out[c] = _mm256_permute2x128_si256::<0x20>(quads[c], quads[4 + c]);
+            out[4 + c] = _mm256_permute2x128_si256::<0x31>(quads[c], quads[4 + c]);
+        }
+        out
+    }
+}

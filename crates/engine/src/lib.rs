@@ -1,1 +1,39 @@
 //! Runs decoder models from ONNX Runtime GenAI folders: lifts the graph, keeps the KV cache, decodes and samples.
+//!
+//! The way of a prompt: [`Model::load`] reads `genai_config.json` ([`config`]), maps the graph and lifts it into
+//! typed weights (`lift`, `decoder`); [`Model::sequence`] opens a [`Sequence`], whose keys and values grow by pages
+//! (`kv`); [`Session::extend`] runs tokens through it and gives logits.
+//!
+//! ```no_run
+//! use inhouse_engine::{Cancel, LoadOptions, Model, Session, Want};
+//!
+//! let model = Model::load("models/smollm2-135m".as_ref(), &LoadOptions::default())?;
+//! let mut sequence = model.sequence();
+//! let logits = sequence.extend(&[1, 2, 3], Want::Last, &Cancel::new())?;
+//! assert_eq!(logits.rows, 1);
+//! # Ok::<(), inhouse_engine::EngineError>(())
+//! ```
+
+mod config;
+mod decoder;
+mod error;
+pub mod generate;
+mod kv;
+mod lift;
+mod memory;
+mod model;
+pub mod perplexity;
+pub mod sampling;
+mod session;
+pub mod stop;
+pub mod verify;
+mod weights;
+
+pub use config::{DecoderConfig, GenaiConfig, MarkTokens, SearchConfig};
+pub use error::{EngineError, ErrorKind};
+pub use generate::{Event, Finish, FinishReason, GenerateOptions, Generation, Timings, Usage, Words};
+pub use kv::KvType;
+pub use memory::MemoryEstimate;
+pub use model::{LoadOptions, Model, ModelInfo, Precision, Sequence};
+pub use sampling::SearchOptions;
+pub use session::{Cancel, Logits, Session, Want};

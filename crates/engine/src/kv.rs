@@ -1,0 +1,197 @@
+//! The KV cache: pages of a fixed number of positions, owned together by the sequences that share them.
+//!
+//! A sequence grows page by page, so nothing is allocated for a context that may never be used. A page holds keys
+//! and values of every layer for its positions, laid out [layer, key or value, kv head, position, head_dim]: what
+//! one head of one layer reads is contiguous. Pages are counted references; writing to one that is shared copies it
+//! first, so sequences with a common prefix can hold the same pages.
+
+use std::sync::Arc;
+
+use half::f16;
+use inhouse_kernels::{Kernels, KvPage};
+
+/// Positions in a page: small enough that a short chat wastes little, large enough that a page is a long read.
+pub(crate) const PAGE_TOKENS: usize = 32;
+
+/// The type that keys and values are kept in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KvType {
+    /// Two bytes a value; the default.
+    #[default]
+    F16,
+    /// Four bytes a value.
+    F32,
+}
+
+impl KvType {
+    /// Bytes of one value.
+    pub fn width(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
+/// The sizes that every page of a model shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KvShape {
+    pub(crate) layers: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) kind: KvType,
+}
+
+impl KvShape {
+    /// Bytes that one token takes in all layers.
+    pub(crate) fn bytes_per_token(&self) -> usize {
+        self.layers * 2 * self.kv_heads * self.head_dim * self.kind.width()
+    }
+
+    /// Values of the keys (or values) of one layer in a page.
+    fn plane(&self) -> usize {
+        self.kv_heads * PAGE_TOKENS * self.head_dim
+    }
+}
+
+#[derive(Clone)]
+enum Page {
+    F16(Box<[f16]>),
+    F32(Box<[f32]>),
+}
+
+impl Page {
+    fn new(shape: &KvShape) -> Self {
+        let len = shape.layers * 2 * shape.plane();
+        match shape.kind {
+            KvType::F16 => Self::F16(vec![f16::ZERO; len].into()),
+            KvType::F32 => Self::F32(vec![0.0; len].into()),
+        }
+    }
+}
+
+/// The keys and values of one sequence.
+pub(crate) struct KvCache {
+    shape: KvShape,
+    pages: Vec<Arc<Page>>,
+    len: usize,
+}
+
+impl KvCache {
+    pub(crate) fn new(shape: KvShape) -> Self {
+        Self { shape, pages: Vec::new(), len: 0 }
+    }
+
+    /// Positions that are filled.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A second sequence with the same content; pages are shared until one of the two writes.
+    pub(crate) fn fork(&self) -> Self {
+        Self { shape: self.shape, pages: self.pages.clone(), len: self.len }
+    }
+
+    /// Forgets what is beyond `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        self.pages.truncate(self.len.div_ceil(PAGE_TOKENS));
+    }
+
+    /// Makes room for `count` more positions; they count only after [`Self::commit`].
+    pub(crate) fn reserve(&mut self, count: usize) {
+        let pages = (self.len + count).div_ceil(PAGE_TOKENS);
+        let shape = self.shape;
+        self.pages.resize_with(pages.max(self.pages.len()), || Arc::new(Page::new(&shape)));
+    }
+
+    /// Counts `count` positions that were written.
+    pub(crate) fn commit(&mut self, count: usize) {
+        self.len += count;
+    }
+
+    /// Writes keys and values of one position, each [kv heads, head_dim], into one layer.
+    pub(crate) fn write(&mut self, kernels: Kernels, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
+        let KvShape { kv_heads, head_dim, .. } = self.shape;
+        let plane = self.shape.plane();
+        let page = Arc::make_mut(&mut self.pages[position / PAGE_TOKENS]);
+        for (side, source) in [keys, values].into_iter().enumerate() {
+            for head in 0..kv_heads {
+                let at = (layer * 2 + side) * plane + (head * PAGE_TOKENS + position % PAGE_TOKENS) * head_dim;
+                let source = &source[head * head_dim..][..head_dim];
+                match page {
+                    Page::F16(data) => kernels.f32_to_f16(source, &mut data[at..][..head_dim]),
+                    Page::F32(data) => data[at..][..head_dim].copy_from_slice(source),
+                }
+            }
+        }
+    }
+
+    /// The pages of one layer, as the attention kernel reads them.
+    pub(crate) fn layer(&self, layer: usize) -> Vec<KvPage<'_>> {
+        let plane = self.shape.plane();
+        let at = layer * 2 * plane;
+        self.pages
+            .iter()
+            .map(|page| match &**page {
+                Page::F16(data) => KvPage::F16 { k: &data[at..][..plane], v: &data[at + plane..][..plane] },
+                Page::F32(data) => KvPage::F32 { k: &data[at..][..plane], v: &data[at + plane..][..plane] },
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: KvShape = KvShape { layers: 2, kv_heads: 2, head_dim: 4, kind: KvType::F32 };
+
+    fn filled(len: usize) -> KvCache {
+        let mut cache = KvCache::new(SHAPE);
+        cache.reserve(len);
+        for position in 0..len {
+            let row: Vec<f32> = (0..8).map(|i| (position * 8 + i) as f32).collect();
+            cache.write(Kernels::best(), 1, position, &row, &row);
+        }
+        cache.commit(len);
+        cache
+    }
+
+    fn key(cache: &KvCache, position: usize, head: usize) -> f32 {
+        let pages = cache.layer(1);
+        let KvPage::F32 { k, .. } = &pages[position / PAGE_TOKENS] else { panic!("pages are f32") };
+        k[(head * PAGE_TOKENS + position % PAGE_TOKENS) * 4]
+    }
+
+    #[test]
+    fn pages_come_only_as_positions_do() {
+        let mut cache = filled(PAGE_TOKENS);
+        assert_eq!(cache.pages.len(), 1);
+        cache.reserve(1);
+        assert_eq!((cache.pages.len(), cache.len()), (2, PAGE_TOKENS));
+        cache.truncate(3);
+        assert_eq!((cache.pages.len(), cache.len()), (1, 3));
+    }
+
+    #[test]
+    fn a_fork_shares_pages_until_it_writes() {
+        let cache = filled(PAGE_TOKENS + 5);
+        let mut fork = cache.fork();
+        assert!(Arc::ptr_eq(&cache.pages[0], &fork.pages[0]));
+        fork.truncate(PAGE_TOKENS + 4);
+        fork.reserve(1);
+        fork.write(Kernels::best(), 1, PAGE_TOKENS + 4, &[-1.0; 8], &[-1.0; 8]);
+        fork.commit(1);
+        assert_eq!(key(&fork, PAGE_TOKENS + 4, 1), -1.0);
+        assert_eq!(key(&cache, PAGE_TOKENS + 4, 1), ((PAGE_TOKENS + 4) * 8 + 4) as f32);
+        assert!(Arc::ptr_eq(&cache.pages[0], &fork.pages[0]));
+        assert!(!Arc::ptr_eq(&cache.pages[1], &fork.pages[1]));
+    }
+
+    #[test]
+    fn a_token_of_phi_4_mini_takes_128_kib_in_f16() {
+        let shape = KvShape { layers: 32, kv_heads: 8, head_dim: 128, kind: KvType::F16 };
+        assert_eq!(shape.bytes_per_token(), 128 << 10);
+    }
+}

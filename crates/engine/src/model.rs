@@ -1,0 +1,319 @@
+//! A loaded model and the sequences that run on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use inhouse_kernels::{Isa, Kernels, Pool};
+
+use crate::config::GenaiConfig;
+use crate::decoder::Decoder;
+use crate::decoder::forward::{Chunk, Machine, Scratch};
+use crate::error::{EngineError, ErrorKind};
+use crate::kv::{KvCache, KvShape, KvType};
+use crate::lift::lift;
+use crate::memory::MemoryEstimate;
+use crate::session::{Cancel, Logits, Session, Want};
+
+/// Prompt tokens that run in one forward: enough that reading the weights once is shared by many rows, few enough
+/// that activations stay small and a cancellation is seen soon.
+const PREFILL_CHUNK: usize = 256;
+
+/// Which arithmetic a model runs with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// int8 activations where the graph allows them (accuracy_level 4), f32 elsewhere.
+    #[default]
+    Default,
+    /// f32 everywhere: for comparing, not for speed.
+    Exact,
+}
+
+/// How a model is loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Threads; the cores this process may use where absent.
+    pub threads: Option<usize>,
+    /// Instruction set; the best this machine has where absent.
+    pub isa: Option<Isa>,
+    /// Arithmetic.
+    pub precision: Precision,
+    /// Type of the KV cache.
+    pub kv: KvType,
+    /// Memory that may be used, in bytes; a model that needs more is refused. Not checked where absent.
+    pub available_memory: Option<u64>,
+}
+
+/// A loaded model. Clones share the weights; forwards of all its sequences run one after the other.
+#[derive(Clone)]
+pub struct Model(Arc<Inner>);
+
+struct Inner {
+    config: GenaiConfig,
+    decoder: Decoder,
+    machine: Machine,
+    scratch: Mutex<Scratch>,
+    kv: KvShape,
+    folder: PathBuf,
+}
+
+/// Facts about a loaded model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelInfo {
+    /// The type its configuration names.
+    pub model_type: String,
+    /// Blocks.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Values of a head.
+    pub head_dim: usize,
+    /// Entries of a row of logits.
+    pub vocab: usize,
+    /// Most tokens of a sequence.
+    pub context_length: usize,
+    /// Bytes of weights that decoding one token reads.
+    pub bytes_per_token: usize,
+    /// Bytes of keys and values that one token takes.
+    pub kv_bytes_per_token: usize,
+    /// Forms of the weights and how many matrices have each, most frequent first: `int4 block 32` (97).
+    pub weights: Vec<(String, usize)>,
+    /// Instruction set in use.
+    pub isa: &'static str,
+    /// Threads in use.
+    pub threads: usize,
+}
+
+impl Model {
+    /// Loads the model in `folder`: parses its configuration, maps its graph and weights and lifts them.
+    ///
+    /// # Errors
+    /// The folder lacks a file, a file is broken, the graph is not recognised, the instruction set is not there, or
+    /// the memory does not suffice; each message names the thing and what to do.
+    pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, EngineError> {
+        let config = read_config(folder)?;
+        let estimate = MemoryEstimate::of_folder(folder, options.kv)?;
+        if let Some(available) = options.available_memory {
+            estimate.check(available)?;
+        }
+        let machine = machine(options)?;
+        let path = folder.join(&config.decoder.filename);
+        let graph = inhouse_onnx::Model::load(&path)
+            .map_err(|e| EngineError::with_source(ErrorKind::Load, format!("cannot load {}", path.display()), e))?;
+        let decoder = lift(&graph, &config)?;
+        let kv = KvShape {
+            layers: decoder.layers.len(),
+            kv_heads: decoder.shape.kv_heads,
+            head_dim: decoder.shape.head_dim,
+            kind: options.kv,
+        };
+        let scratch = Mutex::default();
+        Ok(Self(Arc::new(Inner { config, decoder, machine, scratch, kv, folder: folder.to_owned() })))
+    }
+
+    /// The folder's configuration.
+    pub fn config(&self) -> &GenaiConfig {
+        &self.0.config
+    }
+
+    /// The model folder.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    /// The folder with the tokenizer: the model folder, unless its configuration names another inside it.
+    pub fn tokenizer_folder(&self) -> PathBuf {
+        match &self.0.config.tokenizer_dir {
+            Some(dir) => self.0.folder.join(dir),
+            None => self.0.folder.clone(),
+        }
+    }
+
+    /// Facts about the model as it was lifted.
+    pub fn info(&self) -> ModelInfo {
+        let Inner { config, decoder, machine, kv, .. } = &*self.0;
+        let mut weights: Vec<(String, usize)> = Vec::new();
+        for form in decoder.linears().map(crate::weights::Linear::describe) {
+            match weights.iter_mut().find(|(known, _)| *known == form) {
+                Some((_, count)) => *count += 1,
+                None => weights.push((form, 1)),
+            }
+        }
+        weights.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        ModelInfo {
+            model_type: config.model_type.clone(),
+            layers: decoder.layers.len(),
+            hidden: decoder.shape.hidden,
+            heads: decoder.shape.heads,
+            kv_heads: decoder.shape.kv_heads,
+            head_dim: decoder.shape.head_dim,
+            vocab: decoder.shape.vocab,
+            context_length: decoder.shape.context,
+            bytes_per_token: decoder.bytes_per_token(),
+            kv_bytes_per_token: kv.bytes_per_token(),
+            weights,
+            isa: machine.kernels.isa().name(),
+            threads: machine.pool.threads(),
+        }
+    }
+
+    /// An empty sequence; it takes memory only as it grows.
+    pub fn sequence(&self) -> Sequence {
+        Sequence { model: self.clone(), cache: KvCache::new(self.0.kv), ids: Vec::new(), long: false }
+    }
+
+    /// Extends several sequences of this model in one forward and gives the last row of logits of each.
+    ///
+    /// Decoding a batch this way reads the weights once for all of it.
+    ///
+    /// # Errors
+    /// As [`Session::extend`]; on an error no sequence counts its new tokens.
+    pub fn extend_together(&self, batch: &mut [(&mut Sequence, &[u32])], cancel: &Cancel) -> Result<Logits, EngineError> {
+        for (sequence, ids) in batch.iter_mut() {
+            if !Arc::ptr_eq(&sequence.model.0, &self.0) {
+                return Err(EngineError::options("a sequence of the batch belongs to another model"));
+            }
+            sequence.prepare(ids, cancel)?;
+        }
+        let chunk = |(sequence, ids): &mut (&mut Sequence, &[u32])| (sequence.long, ids.len().saturating_sub(1));
+        let facts: Vec<(bool, usize)> = batch.iter_mut().map(chunk).collect();
+        let mut chunks: Vec<Chunk<'_>> = batch
+            .iter_mut()
+            .zip(facts)
+            .map(|((sequence, ids), (long, logits_from))| Chunk { ids, cache: &mut sequence.cache, long, logits_from })
+            .collect();
+        let data = self.0.forward(&mut chunks, cancel)?;
+        for (sequence, ids) in batch.iter_mut() {
+            sequence.ids.extend_from_slice(ids);
+        }
+        let vocab = self.0.decoder.shape.vocab;
+        Ok(Logits { rows: data.len() / vocab, vocab, data })
+    }
+}
+
+impl Inner {
+    fn forward(&self, chunks: &mut [Chunk<'_>], cancel: &Cancel) -> Result<Vec<f32>, EngineError> {
+        // A forward that panicked leaves nothing in the buffers that a later one reads.
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        self.decoder.forward(&self.machine, &mut scratch, chunks, cancel).map(<[f32]>::to_vec)
+    }
+}
+
+/// One sequence of tokens with its keys and values.
+pub struct Sequence {
+    model: Model,
+    cache: KvCache,
+    /// The tokens in the cache, kept because crossing LongRoPE's original length computes them anew.
+    ids: Vec<u32>,
+    /// Which rotary table the cache was computed with.
+    long: bool,
+}
+
+impl Sequence {
+    /// The tokens in the cache.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Forgets the tokens from `len` on, so that another continuation can be tried.
+    pub fn truncate(&mut self, len: usize) {
+        self.cache.truncate(len);
+        self.ids.truncate(len);
+    }
+
+    /// A second sequence with the same content; pages of keys and values are shared until one of the two writes.
+    pub fn fork(&self) -> Self {
+        Self { model: self.model.clone(), cache: self.cache.fork(), ids: self.ids.clone(), long: self.long }
+    }
+
+    /// Checks `ids` and puts the cache on the right side of LongRoPE's original length.
+    fn prepare(&mut self, ids: &[u32], cancel: &Cancel) -> Result<(), EngineError> {
+        let decoder = &self.model.0.decoder;
+        let total = self.ids.len() + ids.len();
+        if total > decoder.shape.context {
+            return Err(EngineError::context_overflow(total, decoder.shape.context));
+        }
+        let limit = decoder.embedding.rows();
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= limit) {
+            return Err(EngineError::options(format!("token id {id} is not below {limit}, the size of the vocabulary")));
+        }
+        let long = decoder.ropes.iter().any(|rope| rope.is_long(total));
+        if long == self.long {
+            return Ok(());
+        }
+        self.long = long;
+        let before = std::mem::take(&mut self.ids);
+        self.cache.truncate(0);
+        self.run(&before, Want::Last, cancel).map(drop)
+    }
+
+    /// Runs `ids` in chunks; what was run counts even if a later chunk is cancelled.
+    fn run(&mut self, ids: &[u32], want: Want, cancel: &Cancel) -> Result<Vec<f32>, EngineError> {
+        let inner = self.model.0.clone();
+        let size = inner.config.search.chunk_size.unwrap_or(PREFILL_CHUNK);
+        let mut logits = Vec::new();
+        let count = ids.len().div_ceil(size);
+        for (index, piece) in ids.chunks(size).enumerate() {
+            let logits_from = match want {
+                Want::All => 0,
+                Want::Last if index + 1 == count => piece.len() - 1,
+                Want::Last => piece.len(),
+            };
+            let chunk = Chunk { ids: piece, cache: &mut self.cache, long: self.long, logits_from };
+            logits.extend(inner.forward(&mut [chunk], cancel)?);
+            self.ids.extend_from_slice(piece);
+        }
+        Ok(logits)
+    }
+}
+
+impl Session for Sequence {
+    fn vocab_size(&self) -> usize {
+        self.model.0.decoder.shape.vocab
+    }
+
+    fn context_length(&self) -> usize {
+        self.model.0.decoder.shape.context
+    }
+
+    fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    fn extend(&mut self, ids: &[u32], want: Want, cancel: &Cancel) -> Result<Logits, EngineError> {
+        self.prepare(ids, cancel)?;
+        let data = self.run(ids, want, cancel)?;
+        let vocab = self.vocab_size();
+        Ok(Logits { rows: data.len() / vocab, vocab, data })
+    }
+}
+
+pub(crate) fn read_config(folder: &Path) -> Result<GenaiConfig, EngineError> {
+    let path = folder.join("genai_config.json");
+    let bytes = std::fs::read(&path).map_err(|e| {
+        let message = format!(
+            "cannot read {}; a model folder holds genai_config.json, model.onnx and a tokenizer",
+            path.display()
+        );
+        EngineError::with_source(ErrorKind::Config, message, e)
+    })?;
+    GenaiConfig::parse(&bytes)
+}
+
+fn machine(options: &LoadOptions) -> Result<Machine, EngineError> {
+    let isa = options.isa.unwrap_or_else(Isa::best);
+    let kernels = Kernels::new(isa).ok_or_else(|| {
+        let there: Vec<_> = Isa::available().map(Isa::name).collect();
+        EngineError::options(format!("this machine has no {}; it has {}", isa.name(), there.join(", ")))
+    })?;
+    let threads = match options.threads {
+        Some(0) => return Err(EngineError::options("0 threads were asked for; 1 is the least")),
+        Some(threads) => threads,
+        // Affinity and cgroup quotas are counted in.
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    Ok(Machine { kernels, pool: Pool::new(threads), exact: options.precision == Precision::Exact })
+}

@@ -76,6 +76,18 @@ fn mismatch(job: &Job<'_>, hashes: &Hashes) -> Option<StoreError> {
     })
 }
 
+/// Makes a whole file a partial one again, so that the next pull asks whether it is still current instead of fetching
+/// it again. Best effort: without it the next pull fetches more.
+pub(crate) fn keep(job: &Job<'_>, fetched: &Fetched) {
+    let known = fetched
+        .etag
+        .as_ref()
+        .is_some_and(|etag| fs::write(validator_path(job), etag).is_ok());
+    if known || job.expected.is_some() {
+        fs::rename(&job.place, &job.partial).ok();
+    }
+}
+
 /// The partial file of a place: the hub's Python library calls it so as well.
 pub(crate) fn partial_of(place: &Path) -> PathBuf {
     with_suffix(place, ".incomplete")

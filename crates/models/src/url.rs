@@ -47,6 +47,14 @@ pub(crate) fn join(base: &str, location: &str) -> Option<String> {
     if location.starts_with("http://") || location.starts_with("https://") {
         return Some(location.to_owned());
     }
+    // Something like `ftp:` is no relative path.
+    if location
+        .split('/')
+        .next()
+        .is_some_and(|first| first.contains(':'))
+    {
+        return None;
+    }
     let uri: Uri = base.parse().ok()?;
     let scheme = uri.scheme_str()?;
     if let Some(rest) = location.strip_prefix("//") {
@@ -99,6 +107,9 @@ mod tests {
             ("x", "https://hub.example:8443/a/b/x"),
         ] {
             assert_eq!(join(base, location).unwrap(), expected);
+        }
+        for location in ["ftp://x/y", "data:x", "javascript:1"] {
+            assert_eq!(join(base, location), None);
         }
     }
 

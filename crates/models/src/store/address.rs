@@ -24,7 +24,6 @@ impl Pull<'_> {
         let file = path.rsplit('/').next().unwrap_or(path);
         let expected = sha256.and_then(Expected::of_blob);
         let size = self.size_of(url)?;
-        // One place for each version that is asked for: the rest of another one is of no use.
         let place = self.staging.downloads().join(if is_gguf(file) {
             "model.gguf"
         } else {
@@ -40,14 +39,14 @@ impl Pull<'_> {
             expected,
         };
         self.check_download_room(&job, size)?;
-        fs::remove_file(&place).ok();
         let fetched = download::fetch(self.context, &job)?;
-        self.unpack(&job, fetched)
+        self.unpack(&job, &fetched)
+            .inspect_err(|_| download::keep(&job, &fetched))
     }
 
-    fn unpack(&self, job: &Job<'_>, fetched: Fetched) -> Result<Ready, StoreError> {
+    fn unpack(&self, job: &Job<'_>, fetched: &Fetched) -> Result<Ready, StoreError> {
         let (folder, converted_from) = if is_gguf(job.label) {
-            let sha256 = Some(fetched.sha256);
+            let sha256 = Some(fetched.sha256.clone());
             let record = FileRecord {
                 path: job.label.to_owned(),
                 size: fetched.size,
@@ -63,7 +62,7 @@ impl Pull<'_> {
         let files = self.scan(&folder)?;
         Ok(Ready {
             place: Place::Staged(folder),
-            revision: fetched.etag,
+            revision: fetched.etag.clone(),
             licence: None,
             files,
             converted_from,

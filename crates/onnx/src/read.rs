@@ -42,6 +42,10 @@ fn decode(bytes: Bytes, external: ExternalData) -> Result<Model, LoadError> {
         );
         return Err(LoadError::new(LoadErrorKind::Limit, message));
     }
+    if bytes.starts_with(b"version https://git-lfs") {
+        let message = "is a Git LFS pointer and not the file itself; run `git lfs pull`";
+        return Err(LoadError::malformed(message));
+    }
     scan::check(&bytes)?;
     let proto = ModelProto::decode(bytes)
         .map_err(|e| LoadError::malformed(format!("is not a valid ONNX file: {e}")))?;

@@ -22,11 +22,10 @@ fn no_model_at_all() {
     check(int(1, 10), Malformed, no_graph);
     check(b"{\"json\": true}".to_vec(), Malformed, damaged);
     check(b"GGUF\x03\0\0\0".to_vec(), Malformed, damaged);
-    check(
-        b"version https://git-lfs.github.com/spec/v1\n".to_vec(),
-        Malformed,
-        damaged,
-    );
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 9\n";
+    let message = "is a Git LFS pointer and not the file itself; run `git lfs pull`";
+    check(pointer.to_vec(), Malformed, message);
+    check(b"<!DOCTYPE html>".to_vec(), Malformed, damaged);
 }
 
 #[test]

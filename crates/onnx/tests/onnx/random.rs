@@ -35,6 +35,16 @@ proptest! {
     }
 }
 
+/// The fuzzer's seeds, to which what it finds is added.
+#[test]
+fn fuzz_seeds() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/onnx");
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let _ = Model::from_bytes(bytes.into());
+    }
+}
+
 /// The same with the external data in reach.
 #[test]
 fn flipped_bits_in_a_folder() {

@@ -7,7 +7,7 @@ use inhouse_convert::{GgufOptions, ZeroPoints, convert_gguf};
 
 /// Turns a GGUF file into a model folder.
 pub trait Converter: Send + Sync {
-    /// Writes the model folder `folder`, which is empty, from the file `gguf`. `progress` takes steps done, steps in
+    /// Writes the model folder `folder`, which is empty, from the file `gguf`. `progress` takes bytes done, bytes in
     /// all, and what is being worked on.
     fn convert(
         &self,

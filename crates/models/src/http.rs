@@ -44,6 +44,8 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     /// What the hub said of the file before it redirected to where the bytes are.
     pub(crate) linked_etag: Option<String>,
+    /// The address that answered, where that is on another server than the one that was asked.
+    elsewhere: Option<String>,
     pub(crate) body: Body,
 }
 
@@ -110,6 +112,7 @@ impl Client {
                 format!("offline: {address} was not asked"),
             )));
         }
+        let asked = Origin::of(address);
         let mut address = address.to_owned();
         let mut linked_etag = None;
         for _ in 0..=MAX_REDIRECTS {
@@ -127,10 +130,12 @@ impl Client {
             let status = parts.status.as_u16();
             linked_etag = linked_etag.or_else(|| etag(&parts.headers, "x-linked-etag"));
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                let elsewhere = Origin::of(&address) != asked;
                 return Ok(Reply {
                     status,
                     headers: parts.headers,
                     linked_etag,
+                    elsewhere: elsewhere.then(|| shown(&address).to_owned()),
                     body,
                 });
             }
@@ -245,9 +250,19 @@ pub(crate) fn status_failure(
     context: &Context<'_>,
 ) -> Option<Failure> {
     let status = reply.status;
-    let from = shown(address);
+    let from = reply.elsewhere.as_deref().unwrap_or_else(|| shown(address));
     match status {
         200..=299 => None,
+        // A store of files that refuses what the hub sent us for, most likely because a signature has run out:
+        // the next attempt asks the hub again and gets a fresh one.
+        400..=407 | 410 if reply.elsewhere.is_some() => {
+            let why = format!("{from} refused ({status}) what it was to send");
+            Some(Failure::Passing {
+                kind: StoreErrorKind::Server,
+                why,
+                wait: None,
+            })
+        }
         401 | 403 | 404 | 410 => Some(Failure::Final(refusal(reply, subject, from, context))),
         408 | 425 | 429 | 500..=599 => {
             let asked = text(&reply.headers, "retry-after");

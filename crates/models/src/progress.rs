@@ -54,9 +54,9 @@ pub enum Event<'a> {
     },
     /// A model file is being converted.
     Converting {
-        /// Steps done.
+        /// Bytes done.
         done: u64,
-        /// Steps in all.
+        /// Bytes in all; 0 before that is known.
         total: u64,
         /// What is being worked on.
         what: &'a str,

@@ -89,6 +89,13 @@ pub(crate) struct HubFiles {
     pub(crate) files: Vec<String>,
 }
 
+impl HubFiles {
+    /// Whether these files and those may be the same ones.
+    pub(crate) fn is_of_the_same_snapshot(&self, other: &Self) -> bool {
+        self.cache == other.cache && self.repo == other.repo && self.commit == other.commit
+    }
+}
+
 /// The format this program writes; a later one is not guessed at.
 pub(crate) const FORMAT: u32 = 1;
 

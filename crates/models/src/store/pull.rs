@@ -82,7 +82,10 @@ impl Store {
                 return Ok(installed);
             }
         }
-        self.start(&context, name, source).run()
+        let before = self.record(&name)?.and_then(|record| record.hub);
+        let now = self.start(&context, name.clone(), source).run()?;
+        self.remove_replaced(&name, before)?;
+        Ok(now)
     }
 
     pub(super) fn start<'a>(
@@ -104,11 +107,13 @@ impl Store {
     }
 
     pub(super) fn lock(&self, name: &str, sink: &dyn ProgressSink) -> Result<Lock, StoreError> {
-        Lock::wait(&self.lock_path(name), &self.options, || {
+        let lock = Lock::wait(&self.lock_path(name), &self.options, || {
             sink.event(&Event::Note(&format!(
                 "waiting: {name} is being pulled or removed by another process"
             )));
-        })
+        })?;
+        Staging::of(self, name).recover(&self.home_of(name))?;
+        Ok(lock)
     }
 
     /// The name and source that a request means.

@@ -39,8 +39,26 @@ impl Store {
         Ok(Removed { name, freed })
     }
 
+    /// Removes what a model had in the hub's cache before it was replaced, but for what it has now.
+    pub(super) fn remove_replaced(
+        &self,
+        name: &str,
+        before: Option<HubFiles>,
+    ) -> Result<(), StoreError> {
+        let Some(mut before) = before else {
+            return Ok(());
+        };
+        if let Some(now) = self.record(name)?.and_then(|record| record.hub)
+            && now.is_of_the_same_snapshot(&before)
+        {
+            before.files.retain(|file| !now.files.contains(file));
+        }
+        self.remove_from_cache(name, &before)?;
+        Ok(())
+    }
+
     /// Removes files of the hub's cache that belong to `name` alone.
-    pub(super) fn remove_from_cache(&self, name: &str, hub: &HubFiles) -> Result<u64, StoreError> {
+    fn remove_from_cache(&self, name: &str, hub: &HubFiles) -> Result<u64, StoreError> {
         let others = self.other_users(name, hub)?;
         let shared = |file: &&String| others.iter().any(|other| other.files.contains(file));
         let files: Vec<_> = hub
@@ -67,7 +85,7 @@ impl Store {
             else {
                 continue;
             };
-            if other.cache == hub.cache && other.repo == hub.repo && other.commit == hub.commit {
+            if other.is_of_the_same_snapshot(hub) {
                 others.push(other);
             }
         }

@@ -39,8 +39,8 @@ impl Staging {
         Ok(folder)
     }
 
-    /// Puts a folder in a model's place. What was there goes only after the new one is complete; a kill in between
-    /// leaves the one or the other in staging, and the model is pulled again.
+    /// Puts a folder in a model's place. What was there goes only after the new one is complete; after a kill in
+    /// between, [`recover`](Self::recover) puts the old one back.
     pub(super) fn put_in_place(&self, folder: &Path, home: &Path) -> Result<(), StoreError> {
         if let Some(parent) = home.parent() {
             fs::create_dir_all(parent).at("create the folder", parent)?;
@@ -51,6 +51,15 @@ impl Staging {
             fs::rename(home, &old).at("move away", home)?;
         }
         fs::rename(folder, home).at("put in its place", home)
+    }
+
+    /// Puts back the model that a kill in the middle of [`put_in_place`](Self::put_in_place) left here.
+    pub(super) fn recover(&self, home: &Path) -> Result<(), StoreError> {
+        let old = self.root.join("old");
+        if home.exists() || !old.exists() {
+            return Ok(());
+        }
+        fs::rename(&old, home).at("put in its place", home)
     }
 
     /// Removes everything.

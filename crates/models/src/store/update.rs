@@ -49,14 +49,7 @@ impl Store {
             return Ok(Updated::UpToDate(old));
         }
         let now = self.start(&context, name.clone(), source).run()?;
-        let hub = self.record(&name)?.and_then(|record| record.hub);
-        if let Some(before) = record.hub.filter(|before| Some(before) != hub.as_ref()) {
-            let moved =
-                hub.is_some_and(|hub| hub.commit == before.commit && hub.repo == before.repo);
-            if !moved {
-                self.remove_from_cache(&name, &before)?;
-            }
-        }
+        self.remove_replaced(&name, record.hub)?;
         Ok(Updated::Replaced {
             from: old.revision,
             now,

@@ -82,12 +82,13 @@ fn a_connection_that_is_always_cut_is_given_up_and_what_came_is_kept() {
 #[test]
 fn a_slow_connection_is_waited_for() {
     let hub = Hub::start();
-    // Three times as long as a stall in all, but never still for as long.
+    // Longer than a stall in all, but never still for as long.
     trick_weights(&hub, 1, |_, answer| Response {
         pace: Some((10_000, Duration::from_millis(40))),
         ..answer
     });
-    let fixture = Fixture::of(&hub);
+    let mut fixture = Fixture::of(&hub);
+    fixture.options.retry.stall = Duration::from_secs(1);
     pull_whole(&hub, &fixture);
     assert_eq!(ranges(&hub), [None]);
 }
@@ -99,10 +100,11 @@ fn a_connection_that_stands_still_is_given_up() {
         stall_after: Some(50_000),
         ..answer
     });
-    let fixture = Fixture::of(&hub);
+    let mut fixture = Fixture::of(&hub);
+    fixture.options.retry.stall = Duration::from_secs(1);
     pull_whole(&hub, &fixture);
     assert_eq!(ranges(&hub), [None, Some(50_000)]);
-    assert_eq!(fixture.events.count("no answer for 400ms"), 1);
+    assert_eq!(fixture.events.count("no answer for 1s"), 1);
 }
 
 #[test]
@@ -162,6 +164,25 @@ fn a_machine_that_is_not_there_is_an_error_that_says_so() {
         fixture.pull_sample(),
         StoreErrorKind::Network,
         &["127.0.0.1:9", "tried 4 times"],
+    );
+}
+
+#[test]
+fn a_signature_that_ran_out_is_asked_for_again() {
+    let hub = Hub::start();
+    trick_weights(&hub, 2, |_, _| Response::new(403, "expired"));
+    let fixture = Fixture::of(&hub);
+    pull_whole(&hub, &fixture);
+    let asked = hub.hub.requests_for("cpu/int4/model.onnx.data");
+    assert_eq!(asked.len(), 3);
+
+    let hub = Hub::start();
+    trick_weights(&hub, 100, |_, _| Response::new(404, ""));
+    let error = Fixture::of(&hub).pull_sample();
+    expect_error(
+        error,
+        StoreErrorKind::Server,
+        &[&hub.elsewhere.url(), "refused (404)", "tried 4 times"],
     );
 }
 

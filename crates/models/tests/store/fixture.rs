@@ -113,7 +113,8 @@ impl Fixture {
         options.system = Arc::clone(&machine) as Arc<dyn System>;
         options.converter = Arc::new(Copying);
         options.retry.attempts = 4;
-        options.retry.stall = Duration::from_millis(400);
+        // Long enough for a busy machine; tests of connections that stand still set their own.
+        options.retry.stall = Duration::from_secs(20);
         options.pip = Vec::new();
         Self {
             root,

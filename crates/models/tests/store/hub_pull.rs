@@ -218,4 +218,9 @@ fn a_gguf_in_a_repository_is_converted() {
         (bytes.len() as u64, Some(super::hub::sha256(&bytes)))
     );
     assert!(matches!(installed.source, Source::Hub { .. }));
+    fixture
+        .store()
+        .remove("tiny.q4_0", &fixture.events)
+        .unwrap();
+    assert!(super::fixture::listing(&fixture.path("hub")).is_empty());
 }

@@ -1,4 +1,5 @@
 //! Removing models, and cleaning up.
+#![cfg(unix)]
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use inhouse_models::{Installed, StoreErrorKind, Updated};
+use inhouse_models::{Installed, PullRequest, StoreErrorKind, Updated};
 
 use super::fixture::{Fixture, expect_error, listing};
 use super::hub::{Hub, REPO};
@@ -73,6 +73,45 @@ fn an_update_that_fails_leaves_the_old() {
     let error = fixture.store().update("tiny-onnx", &fixture.events);
     expect_error(error, StoreErrorKind::Server, &["500"]);
     assert_eq!(fixture.store().list().unwrap(), [old]);
+}
+
+#[test]
+fn another_source_takes_a_name_only_when_told_and_the_old_files_go() {
+    let hub = Hub::start();
+    let fixture = Fixture::of(&hub);
+    fixture.pull_sample().unwrap();
+    let request = PullRequest {
+        what: format!("hf:{REPO}/gpu"),
+        name: None,
+        again: true,
+    };
+    let now = fixture.store().pull_as(&request, &fixture.events).unwrap();
+    assert!(now.folder.ends_with("gpu"));
+    let left = listing(&fixture.path("hub"));
+    assert!(
+        !left.iter().any(|line| line.contains("cpu/int4")),
+        "{left:?}"
+    );
+    // The configuration is the same file in both folders.
+    assert_eq!(
+        left.iter()
+            .filter(|line| line.contains("/blobs/") && !line.contains("->"))
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn a_kill_while_the_new_takes_the_place_of_the_old_loses_neither() {
+    let hub = Hub::start();
+    let fixture = Fixture::of(&hub);
+    let installed = fixture.pull_sample().unwrap();
+    let staging = fixture.path("home/models/.staging/tiny-onnx");
+    fs::create_dir_all(&staging).unwrap();
+    fs::rename(fixture.path("home/models/tiny-onnx"), staging.join("old")).unwrap();
+    let asked = hub.hub.requests().len();
+    assert_eq!(fixture.pull_sample().unwrap(), installed);
+    assert_eq!(hub.hub.requests().len(), asked);
 }
 
 #[test]

@@ -36,6 +36,15 @@ impl RenderedChat {
         &self.text
     }
 
+    /// The byte ranges of the prompt that came with the messages, in order, or `None` where the template does not let
+    /// them be told from its own words. White space may be counted to either side.
+    pub fn message_ranges(&self) -> Option<&[Range<usize>]> {
+        match &self.provenance {
+            Provenance::Known(ranges) => Some(ranges),
+            Provenance::Unknown(_) => None,
+        }
+    }
+
     pub(crate) fn provenance(&self) -> &Provenance {
         &self.provenance
     }

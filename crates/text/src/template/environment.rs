@@ -1,6 +1,7 @@
 //! Jinja as `transformers` sets it up: its options, its functions, and limits against hostile templates.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
@@ -31,6 +32,16 @@ pub(super) struct Rendering<'a> {
 
 impl Rendering<'_> {
     pub(super) fn run(self) -> Result<String, Error> {
+        // minijinja panics at a few things that a template may say, such as a slice backwards through nothing.
+        catch_unwind(AssertUnwindSafe(|| self.render())).unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "the template engine gave up",
+            ))
+        })
+    }
+
+    fn render(self) -> Result<String, Error> {
         let env = environment(self.now, &self.marks)?;
         let template = env.template_from_named_str("chat template", self.source)?;
         let mut out = Limited {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use minijinja::value::{Kwargs, ValueKind};
+use minijinja::value::{Kwargs, Rest, Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 use super::marks::Marks;
 use super::methods::{Str, equal};
 use super::python::{self, JsonStyle};
+use super::source::CONTAINED;
 
 /// Adds them to `env`.
 pub(super) fn add_to(env: &mut Environment<'_>, marks: &Arc<Marks>) {
@@ -79,6 +80,10 @@ fn add_conversions(env: &mut Environment<'_>, marks: &Arc<Marks>) {
         },
     );
     let own = Arc::clone(marks);
+    env.add_filter("dictsort", move |map: Value, kwargs: Kwargs| {
+        dictsort(&map, &kwargs, &own)
+    });
+    let own = Arc::clone(marks);
     env.add_filter("int", move |value: Value, default: Option<i64>| -> i64 {
         let text = value.as_str().map(|text| own.unmark(text));
         let number = match &text {
@@ -102,6 +107,32 @@ fn add_conversions(env: &mut Environment<'_>, marks: &Arc<Marks>) {
         };
         number.or(default).unwrap_or(0.0)
     });
+}
+
+/// Jinja's `dictsort`: the items of a dictionary as pairs, in the order of their keys, or of their values.
+fn dictsort(map: &Value, kwargs: &Kwargs, marks: &Marks) -> Result<Value, Error> {
+    let case_sensitive = kwargs
+        .get::<Option<bool>>("case_sensitive")?
+        .unwrap_or(false);
+    let by_value = kwargs.get::<Option<&str>>("by")? == Some("value");
+    let reverse = kwargs.get::<Option<bool>>("reverse")?.unwrap_or(false);
+    kwargs.assert_all_used()?;
+    let rank = |value: &Value| match value.as_str() {
+        Some(text) if case_sensitive => Value::from(marks.unmark(text)),
+        Some(text) => Value::from(marks.unmark(text).to_lowercase()),
+        None => value.clone(),
+    };
+    let mut pairs = Vec::new();
+    for key in map.try_iter()?.checked() {
+        let key = key?;
+        let value = map.get_item(&key)?;
+        pairs.push((rank(if by_value { &value } else { &key }), [key, value]));
+    }
+    pairs.sort_by(|(a, _), (b, _)| if reverse { b.cmp(a) } else { a.cmp(b) });
+    Ok(pairs
+        .into_iter()
+        .map(|(_, pair)| Value::from(Tuple::from(pair)))
+        .collect())
 }
 
 /// `tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`, as `transformers` defines it.
@@ -160,16 +191,53 @@ fn add_tests(env: &mut Environment<'_>, marks: &Arc<Marks>) {
         let marks = Arc::clone(marks);
         env.add_test(name, move |a: Value, b: Value| !equal(&a, &b, &marks));
     }
-    let own = Arc::clone(marks);
-    env.add_test(
-        "in",
-        move |item: Value, container: Value| -> Result<bool, Error> {
-            if let (Some(item), Some(text)) = (item.as_str(), container.as_str()) {
-                return Ok(own.unmark(text).contains(&own.unmark(item)));
-            }
-            Ok(container
-                .try_iter()?
-                .any(|other| equal(&item, &other, &own)))
+    for name in ["in", CONTAINED] {
+        let marks = Arc::clone(marks);
+        // A tuple in brackets arrives as several arguments.
+        env.add_test(
+            name,
+            move |item: Value, containers: Rest<Value>| match containers.as_slice() {
+                [container] => contained(&item, container, &marks),
+                items => Ok(items.iter().any(|other| equal(&item, other, &marks))),
+            },
+        );
+    }
+    env.add_test("iterable", |value: Value| {
+        !value.is_none() && value.try_iter().is_ok()
+    });
+    env.add_test("sequence", |value: Value| {
+        value.is_undefined()
+            || matches!(
+                value.kind(),
+                ValueKind::Seq | ValueKind::Iterable | ValueKind::String | ValueKind::Map
+            )
+    });
+}
+
+/// Whether `item` is in `container`, as Python's `in` has it.
+fn contained(item: &Value, container: &Value, marks: &Marks) -> Result<bool, Error> {
+    match (container.kind(), container.as_str()) {
+        (ValueKind::String, Some(text)) => match item.as_str() {
+            Some(item) => Ok(marks.unmark(text).contains(&marks.unmark(item))),
+            None => Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "only a string can be in a string",
+            )),
         },
-    );
+        (ValueKind::Undefined, _) => Ok(false),
+        (ValueKind::None, _) => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            "nothing can be looked for in none",
+        )),
+        (ValueKind::Map, _)
+            if container
+                .as_object()
+                .is_some_and(|map| map.get_value(item).is_some()) =>
+        {
+            Ok(true)
+        }
+        _ => Ok(container
+            .try_iter()?
+            .any(|other| equal(item, &other, marks))),
+    }
 }

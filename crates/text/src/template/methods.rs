@@ -5,6 +5,7 @@ use minijinja::{Error, ErrorKind, State, Value};
 
 use super::marks::{Marks, is_space};
 use super::python;
+use super::source::REVERSED;
 
 /// Calls a method that minijinja does not know.
 pub(super) fn call(
@@ -14,6 +15,9 @@ pub(super) fn call(
     args: &[Value],
     marks: &Marks,
 ) -> Result<Value, Error> {
+    if method == REVERSED {
+        return value.reverse();
+    }
     let unknown = || Error::from(ErrorKind::UnknownMethod);
     match value.as_str() {
         Some(text) => match Str::new(text, marks).call(method, args)? {

@@ -112,14 +112,21 @@ fn write_string_repr(out: &mut String, text: &str, marks: &Marks) {
             '\r' => Some("\\r".to_owned()),
             '\t' => Some("\\t".to_owned()),
             c if c == quote => Some(format!("\\{c}")),
-            '\0'..='\u{1f}' | '\u{7f}'..='\u{a0}' | '\u{ad}' => {
-                Some(format!("\\x{:02x}", u32::from(original)))
-            }
+            c if !is_printable(c) => Some(match u32::from(c) {
+                code @ ..0x100 => format!("\\x{code:02x}"),
+                code @ ..0x1_0000 => format!("\\u{code:04x}"),
+                code => format!("\\U{code:08x}"),
+            }),
             _ => None,
         };
         push_escaped(out, c, escape, marks);
     }
     out.push(quote);
+}
+
+/// `str.isprintable`: the characters that Rust does not escape either, but for a quirk with the first of a string.
+fn is_printable(c: char) -> bool {
+    matches!(c, ' '..='~') || format!("a{c}").escape_debug().nth(1) == Some(c)
 }
 
 /// Writes a character or its escape, in stand-ins where the character was one.

@@ -11,32 +11,45 @@ pub(super) struct Adapted {
     pub(super) variables: Vec<(String, Value)>,
 }
 
-/// `source` without the `generation` tags, which mark the assistant's tokens for training and print nothing.
-pub(super) fn without_generation_tags(source: &str) -> String {
+/// The test that [`adapt`] puts for `in`.
+pub(super) const CONTAINED: &str = "__contained";
+
+/// The method that [`prepare`] puts for `[::-1]`.
+pub(super) const REVERSED: &str = "__reversed";
+
+/// `source` for minijinja: without the `generation` tags, which mark the assistant's tokens for training and print
+/// nothing, and with a method call for `[::-1]`, at which minijinja 3.0 panics where there is nothing to reverse.
+pub(super) fn prepare(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     for (block, text) in blocks(source) {
-        let word = || {
-            let inner = text.strip_prefix("{%")?.strip_suffix("%}")?;
-            Some(inner.trim_matches(['-', '+']).trim())
-        };
-        match word() {
-            Some("generation") if block == Block::Code => {
-                out.push_str(&text.replacen("generation", "if true", 1))
-            }
-            Some("endgeneration") if block == Block::Code => {
-                out.push_str(&text.replacen("endgeneration", "endif", 1))
-            }
-            _ => out.push_str(text),
+        match (block, tag_word(text)) {
+            (Block::Data, _) => out.push_str(text),
+            (_, Some("generation")) => out.push_str(&text.replacen("generation", "if true", 1)),
+            (_, Some("endgeneration")) => out.push_str(&text.replacen("endgeneration", "endif", 1)),
+            _ => push_reversed(&mut out, text),
         }
     }
     out
 }
 
+fn push_reversed(out: &mut String, code: &str) {
+    let tokens = tokens(code);
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        if tokens.get(at..at + 6) == Some(&["[", ":", ":", "-", "1", "]"]) {
+            out.push_str(&format!(".{REVERSED}()"));
+            at += 6;
+        } else {
+            out.push_str(token);
+            at += 1;
+        }
+    }
+}
+
 /// Rewrites the places where a template compares a word of its own with what may be a text in stand-ins:
 ///
 /// - `== 'word'` and `!= 'word'` become a look into a list of the word and its stand-ins;
-/// - `'</word>' in` looks for the stand-ins, unless the word is a plain one, which names the field of a dictionary;
-/// - `in ['word', ..]` has the stand-ins of every word besides.
+/// - `in` becomes the test [`CONTAINED`], which sees through stand-ins, wherever its two sides are easily told.
 pub(super) fn adapt(source: &str, marks: &Marks) -> Adapted {
     let mut adapter = Adapter {
         marks,
@@ -171,48 +184,59 @@ impl Adapter<'_> {
         let tokens = tokens(code);
         // Where the tokens are that say something.
         let solid: Vec<usize> = (0..tokens.len())
-            .filter(|at| tokens.get(*at).is_some_and(|t| !t.trim().is_empty()))
+            .filter(|at| {
+                tokens
+                    .get(*at)
+                    .is_some_and(|token| !token.trim().is_empty())
+            })
             .collect();
+        let words = Words(
+            solid
+                .iter()
+                .filter_map(|at| tokens.get(*at).copied())
+                .collect(),
+        );
         let mut replaced: Vec<Option<String>> = vec![None; tokens.len()];
-        let token = |nth: Option<usize>| {
-            nth.and_then(|nth| tokens.get(*solid.get(nth)?))
-                .copied()
-                .unwrap_or("")
+        let mut replace = |nth: usize, text: String| {
+            if let Some(slot) = solid.get(nth).and_then(|at| replaced.get_mut(*at)) {
+                *slot = Some(text);
+            }
         };
-        let mut lists = Lists::default();
-        for nth in 0..solid.len() {
-            let (before, this, after) = (
-                token(nth.checked_sub(1)),
-                token(Some(nth)),
-                token(Some(nth + 1)),
-            );
-            let inside = lists.step(before, this);
-            let Some(word) = literal(this) else { continue };
-            let Some(&at) = solid.get(nth) else { continue };
-            let ends = !matches!(after, "+" | "~" | "*" | "|" | "." | "[" | "/" | "-" | "(")
-                && literal(after).is_none();
-            if matches!(before, "==" | "!=") && ends {
-                let both = vec![
-                    Value::from(word.as_str()),
-                    Value::from(self.marks.mark(&word)),
-                ];
-                let name = self.variable(Value::from(both));
-                let operator = solid.get(nth - 1).and_then(|at| replaced.get_mut(*at));
-                if let Some(operator) = operator {
-                    *operator = Some(if before == "==" { " in " } else { " not in " }.to_owned());
+        let loop_in = words.loop_in();
+        for nth in 1..words.0.len() {
+            match words.at(nth) {
+                "==" | "!=" if words.is_last_operand(nth + 1) => {
+                    let Some(word) = literal(words.at(nth + 1)) else {
+                        continue;
+                    };
+                    let both = vec![
+                        Value::from(word.as_str()),
+                        Value::from(self.marks.mark(&word)),
+                    ];
+                    replace(
+                        nth,
+                        if words.at(nth) == "==" {
+                            " in "
+                        } else {
+                            " not in "
+                        }
+                        .to_owned(),
+                    );
+                    replace(nth + 1, self.variable(Value::from(both)));
                 }
-                set(&mut replaced, at, name);
-            } else if after == "in" || (after == "not" && token(Some(nth + 2)) == "in") {
-                if starts_expression(before) && !is_plain_word(&word) {
-                    let name = self.variable(Value::from(self.marks.mark(&word)));
-                    set(&mut replaced, at, name);
+                "in" if Some(nth) != loop_in => {
+                    let negated = words.at(nth - 1) == "not";
+                    let left = nth - usize::from(negated);
+                    if words.starts_chain_before(left) && words.chain_ends(nth + 1) {
+                        if negated {
+                            replace(left, "is not".to_owned());
+                            replace(nth, CONTAINED.to_owned());
+                        } else {
+                            replace(nth, format!("is {CONTAINED}"));
+                        }
+                    }
                 }
-            } else if inside
-                && matches!(before, "[" | "," | "(")
-                && matches!(after, "]" | "," | ")")
-            {
-                let name = self.variable(Value::from(self.marks.mark(&word)));
-                set(&mut replaced, at, format!("{this}, {name}"));
+                _ => {}
             }
         }
         for (token, replaced) in tokens.iter().zip(&replaced) {
@@ -227,52 +251,118 @@ impl Adapter<'_> {
     }
 }
 
-fn set(replaced: &mut [Option<String>], at: usize, text: String) {
-    if let Some(slot) = replaced.get_mut(at) {
-        *slot = Some(text);
+/// The tokens of a piece of code without the white space.
+struct Words<'a>(Vec<&'a str>);
+
+impl Words<'_> {
+    fn at(&self, nth: usize) -> &str {
+        self.0.get(nth).copied().unwrap_or("")
     }
-}
 
-/// Follows whether the code is inside of the list behind an `in`.
-#[derive(Default)]
-struct Lists {
-    open: Option<usize>,
-    depth: usize,
-}
+    /// The `in` that belongs to a `for` tag.
+    fn loop_in(&self) -> Option<usize> {
+        let start =
+            (0..self.0.len()).find(|nth| !matches!(self.at(*nth), "{" | "%" | "-" | "+"))?;
+        (self.at(start) == "for")
+            .then(|| (start..self.0.len()).find(|nth| self.at(*nth) == "in"))?
+    }
 
-impl Lists {
-    fn step(&mut self, before: &str, this: &str) -> bool {
-        match this {
-            "[" => {
-                self.depth += 1;
-                if before == "in" && self.open.is_none() {
-                    self.open = Some(self.depth);
-                }
-            }
-            "(" | "{" => self.depth += 1,
-            "]" | ")" | "}" => {
-                if self.open == Some(self.depth) {
-                    self.open = None;
-                }
-                self.depth = self.depth.saturating_sub(1);
-            }
-            _ => {}
+    /// Whether the operand at `nth`, a single token, is the whole operand.
+    fn is_last_operand(&self, nth: usize) -> bool {
+        self.ends_operand(nth + 1)
+    }
+
+    /// Whether the token at `nth` cannot belong to the operand before it.
+    fn ends_operand(&self, nth: usize) -> bool {
+        match self.at(nth) {
+            "-" | "+" => matches!(self.at(nth + 1), "%" | "}"),
+            "%" => self.at(nth + 1) == "}",
+            token => matches!(
+                token,
+                "" | "}" | ")" | "]" | "," | ":" | "and" | "or" | "if" | "else" | "recursive"
+            ),
         }
-        self.open == Some(self.depth)
+    }
+
+    /// Whether a name or literal with its attributes, items, calls and filters begins at `nth` and is a whole operand.
+    fn chain_ends(&self, nth: usize) -> bool {
+        let mut at = match self.at(nth) {
+            "(" | "[" => self.closing(nth) + 1,
+            "not" | "-" | "{" | "" => return false,
+            _ => nth + 1,
+        };
+        loop {
+            match self.at(at) {
+                "." => at += 2,
+                "(" | "[" => at = self.closing(at) + 1,
+                _ => return self.ends_operand(at),
+            }
+        }
+    }
+
+    /// Whether what ends before `nth` is a name or literal with its attributes and so on, and a whole operand.
+    fn starts_chain_before(&self, nth: usize) -> bool {
+        let mut at = nth;
+        loop {
+            // Over brackets to what they belong to, then over the name.
+            while at > 0 && matches!(self.at(at - 1), ")" | "]") {
+                at = self.opening(at - 1);
+            }
+            let name = at > 0
+                && self
+                    .at(at - 1)
+                    .starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '\'' | '"'));
+            if name && !KEYWORDS.contains(&self.at(at - 1)) {
+                at -= 1;
+            }
+            if at == nth {
+                return false;
+            }
+            match at.checked_sub(1).map(|before| self.at(before)) {
+                Some("." | "|") => at -= 1,
+                Some("-") => return at >= 2 && matches!(self.at(at - 2), "%" | "{"),
+                Some(before) => {
+                    return matches!(before, "{" | "(" | "[" | "," | "=" | ":")
+                        || KEYWORDS.contains(&before) && before != "is";
+                }
+                None => return false,
+            }
+        }
+    }
+
+    fn closing(&self, open: usize) -> usize {
+        let mut depth = 0usize;
+        for nth in open..self.0.len() {
+            match self.at(nth) {
+                "(" | "[" | "{" => depth += 1,
+                ")" | "]" | "}" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return nth;
+            }
+        }
+        self.0.len()
+    }
+
+    fn opening(&self, close: usize) -> usize {
+        let mut depth = 0usize;
+        for nth in (0..=close).rev() {
+            match self.at(nth) {
+                ")" | "]" | "}" => depth += 1,
+                "(" | "[" | "{" => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return nth;
+            }
+        }
+        0
     }
 }
 
-/// Whether what follows this token is a whole operand.
-fn starts_expression(before: &str) -> bool {
-    matches!(
-        before,
-        "if" | "elif" | "and" | "or" | "not" | "(" | "," | "=" | "[" | "{" | "else" | "%" | "-"
-    )
-}
-
-fn is_plain_word(word: &str) -> bool {
-    word.chars().all(|c| c.is_alphanumeric() || c == '_')
-}
+/// Words that are no names.
+const KEYWORDS: [&str; 9] = ["if", "elif", "else", "and", "or", "not", "in", "is", "set"];
 
 /// What a string literal says, if the token is one without unusual escapes.
 fn literal(token: &str) -> Option<String> {

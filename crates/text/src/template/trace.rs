@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::environment::{REFUSED, Rendering};
 use super::marks::{Marks, is_space};
-use super::source::{adapt, without_generation_tags};
+use super::source::{adapt, prepare};
 use super::values::{Dict, to_value};
 use crate::rendered::Provenance;
 use crate::{RenderedChat, TextError, TextErrorKind};
@@ -21,7 +21,7 @@ pub(super) fn render(
     special: &Map<String, Json>,
     now: DateTime,
 ) -> Result<RenderedChat, TextError> {
-    let source = without_generation_tags(source);
+    let source = prepare(source);
     let job = Job {
         source: &source,
         context,

@@ -1,14 +1,8 @@
 //! The small models' tokenizers and templates, end to end.
 
-use std::path::PathBuf;
+use inhouse_text::{ChatTemplate, Message, TemplateOptions, Tokenizer};
 
-use inhouse_text::{ChatTemplate, Detokenizer, Message, TemplateOptions, Tokenizer};
-
-pub(crate) fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../testdata/zoo")
-        .join(name)
-}
+use crate::data::zoo as folder;
 
 #[test]
 fn every_folder_renders_and_comes_back() {
@@ -31,9 +25,5 @@ fn every_folder_renders_and_comes_back() {
             .expect(name);
         let ids = tokenizer.encode_chat(&chat).expect(name);
         assert_eq!(tokenizer.decode(&ids, false), chat.as_str(), "{name}");
-        let mut detokenizer = Detokenizer::new(&tokenizer).skip_special(false);
-        let mut text: String = ids.iter().map(|&id| detokenizer.push(id)).collect();
-        text.push_str(&detokenizer.finish());
-        assert_eq!(text, chat.as_str(), "{name}");
     }
 }

@@ -127,17 +127,23 @@ impl<'a> Hub<'a> {
         })
     }
 
-    /// The listing's next page, which must be on the hub as well: the token goes with the question.
+    /// The listing's next page. It is asked of this hub wherever the link points: the token goes with the question,
+    /// and mirrors pass on links to the original.
     fn next_page(&self, base: &str, headers: &HeaderMap) -> Result<Option<String>, StoreError> {
         let Some(link) = http::text(headers, "link").and_then(next_link) else {
             return Ok(None);
         };
-        let address = url::join(base, link);
+        let mut address = url::join(base, link);
+        if let Some(other) = address
+            .as_deref()
+            .filter(|other| Origin::of(other) != Origin::of(base))
+        {
+            address =
+                url::path_and_query(other).map(|path| self.address(path.trim_start_matches('/')));
+        }
         match address {
-            Some(address) if Origin::of(&address) == Origin::of(base) && address != base => {
-                Ok(Some(address))
-            }
-            _ => Err(self.senseless("the next page of its listing is elsewhere")),
+            Some(address) if address != base => Ok(Some(address)),
+            _ => Err(self.senseless("its listing has no next page where it says so")),
         }
     }
 

@@ -68,6 +68,12 @@ pub(crate) fn join(base: &str, location: &str) -> Option<String> {
     Some(format!("{scheme}://{authority}{folder}/{location}"))
 }
 
+/// What comes after scheme, host and port.
+pub(crate) fn path_and_query(address: &str) -> Option<String> {
+    let uri: Uri = address.parse().ok()?;
+    uri.path_and_query().map(ToString::to_string)
+}
+
 /// Encodes a path, leaving its slashes.
 pub(crate) fn encode_path(path: &str) -> String {
     encode(path, true)

@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) files: Vec<HubFile>,
     /// Entries in a page of the listing.
     pub(super) page: usize,
+    /// Before the path in the link to the next page.
+    pub(super) links_to: String,
     /// The token that is wanted.
     pub(super) token: Option<String>,
     /// Where large files are; the hub redirects there.
@@ -73,6 +75,7 @@ impl Hub {
             commit: "5ca1ab1e".repeat(5),
             files: sample(),
             page: 1000,
+            links_to: String::new(),
             token: None,
             elsewhere: String::new(),
             tricks: HashMap::new(),
@@ -230,7 +233,10 @@ impl State {
         }
         response.with(
             "Link",
-            format!("<{path}?recursive=true&cursor={end}>; rel=\"next\""),
+            format!(
+                "<{}{path}?recursive=true&cursor={end}>; rel=\"next\"",
+                self.links_to
+            ),
         )
     }
 

@@ -82,6 +82,19 @@ fn the_listing_comes_in_pages() {
 }
 
 #[test]
+fn a_mirrors_pages_are_asked_of_the_mirror() {
+    let hub = Hub::start();
+    hub.state().token = Some("hf_secret".to_owned());
+    hub.state().page = 2;
+    hub.state().links_to = "http://127.0.0.1:9".to_owned();
+    let installed = Fixture::of(&hub)
+        .with_token("hf_secret")
+        .pull_sample()
+        .unwrap();
+    assert_eq!(installed.files.len(), 5);
+}
+
+#[test]
 fn progress_adds_up() {
     let hub = Hub::start();
     let fixture = Fixture::of(&hub);

@@ -108,7 +108,6 @@ fn file_names_do_not_leave_the_folder() {
 fn answers_that_make_no_sense() {
     let blob = json!({ "type": "file", "oid": "../../evil", "size": 0, "path": "cpu/int4/x" });
     let tree = format!("tree/{}/{FOLDER}", "5ca1ab1e".repeat(5));
-    let other_host = Response::new(200, "[]").with("Link", "<http://127.0.0.2:1/x>; rel=\"next\"");
     let endless = Response::new(
         200,
         json!([{ "type": "directory", "path": "x" }]).to_string(),
@@ -134,8 +133,7 @@ fn answers_that_make_no_sense() {
             Response::new(200, json!([blob]).to_string()),
             "../../evil",
         ),
-        (&*tree, other_host, "listing"),
-        (&*tree, endless, "elsewhere"),
+        (&*tree, endless, "no next page"),
     ] {
         let hub = Hub::start();
         hub.trick(end, move |_| Some(answer.clone()));

@@ -14,6 +14,8 @@ pub(crate) struct Family {
     pub(crate) interleaved: bool,
     /// Whether q and k are normalised head by head.
     pub(crate) qk_norm: bool,
+    /// Whether q, k and v are one tensor, and gate and up another.
+    pub(crate) fused: bool,
 }
 
 const ALL: &[Family] = &[
@@ -22,18 +24,28 @@ const ALL: &[Family] = &[
         genai_type: "llama",
         interleaved: true,
         qk_norm: false,
+        fused: false,
     },
     Family {
         architecture: "qwen2",
         genai_type: "qwen2",
         interleaved: false,
         qk_norm: false,
+        fused: false,
     },
     Family {
         architecture: "qwen3",
         genai_type: "qwen3",
         interleaved: false,
         qk_norm: true,
+        fused: false,
+    },
+    Family {
+        architecture: "phi3",
+        genai_type: "phi3",
+        interleaved: false,
+        qk_norm: false,
+        fused: true,
     },
 ];
 
@@ -57,6 +69,14 @@ pub(crate) struct Config {
     pub(crate) rope_base: f32,
     /// What positions are divided by (linear scaling); 1 otherwise.
     pub(crate) rope_factor: f32,
+    /// How many values of a head are rotated.
+    pub(crate) rotary: usize,
+    /// How far back attention looks, where that is less than the context.
+    pub(crate) window: Option<usize>,
+    /// LongRoPE: the context the model was first trained for.
+    pub(crate) original_context: usize,
+    /// LongRoPE: what the tables are multiplied by.
+    pub(crate) magnitude: f32,
 }
 
 impl Config {
@@ -70,16 +90,27 @@ impl Config {
             ));
         }
         let head_size = keys.size("attention.key_length", Some(hidden / heads))?;
+        let context = keys.size("context_length", None)?;
+        let original_context = keys.size("rope.scaling.original_context_length", Some(context))?;
+        let window = keys.size("attention.sliding_window", Some(0))?;
         let config = Config {
             family: keys.family,
             layers: keys.size("block_count", None)?,
+            original_context,
+            magnitude: keys.float(
+                "rope.scaling.attn_factor",
+                Some(long_rope_magnitude(context, original_context)),
+            )?,
+            // Only these files are known to mean it; others repeat a setting that is off.
+            window: Some(window).filter(|&w| keys.family.fused && (1..context).contains(&w)),
+            rotary: keys.size("rope.dimension_count", Some(head_size))?,
             hidden,
             feed_forward: keys.size("feed_forward_length", None)?,
             heads,
             kv_heads: keys.size("attention.head_count_kv", Some(heads))?,
             head_size,
             vocab: vocabulary_rows(gguf)?,
-            context: keys.size("context_length", None)?,
+            context,
             epsilon: keys.float("attention.layer_norm_rms_epsilon", None)?,
             rope_base: keys.float("rope.freq_base", Some(10_000.0))?,
             rope_factor: rope_factor(&keys)?,
@@ -99,6 +130,12 @@ impl Config {
                 self.hidden.max(1024),
             ),
             ("attention.head_count_kv", self.kv_heads, self.heads),
+            ("rope.dimension_count", self.rotary, self.head_size),
+            (
+                "rope.scaling.original_context_length",
+                self.original_context,
+                MAX_CONTEXT,
+            ),
         ];
         for (name, value, max) in sizes {
             if value == 0 || value > max {
@@ -108,33 +145,35 @@ impl Config {
                 )));
             }
         }
-        if !self.heads.is_multiple_of(self.kv_heads) || !self.head_size.is_multiple_of(2) {
+        if !self.heads.is_multiple_of(self.kv_heads)
+            || !self.head_size.is_multiple_of(2)
+            || !self.rotary.is_multiple_of(2)
+        {
             return Err(ConvertError::damaged(format!(
-                "gguf file has {} heads of {} values and {} key heads, which do not fit together",
-                self.heads, self.head_size, self.kv_heads
+                "gguf file has {} heads of {} values ({} rotated) and {} key heads, which do not fit together",
+                self.heads, self.head_size, self.rotary, self.kv_heads
             )));
         }
-        for (name, expected) in [
-            ("attention.value_length", self.head_size),
-            ("rope.dimension_count", self.head_size),
-        ] {
-            let value = keys.size(name, Some(expected))?;
-            if value != expected {
-                return Err(ConvertError::unsupported(format!(
-                    "gguf key `{}` is {value}: only models where it equals the head size, {expected}, are converted",
-                    keys.key(name)
-                )));
-            }
+        let value_size = keys.size("attention.value_length", Some(self.head_size))?;
+        if value_size != self.head_size
+            || (self.family.interleaved && self.rotary != self.head_size)
+        {
+            return Err(ConvertError::unsupported(format!(
+                "gguf file has heads of {} values, {value_size} in v and {} rotated: only models where these are equal are converted",
+                self.head_size, self.rotary
+            )));
         }
         if keys.size("expert_count", Some(0))? != 0 {
             return Err(ConvertError::unsupported(
                 "gguf file is a mixture of experts, which is not converted",
             ));
         }
-        if !(self.epsilon >= 0.0 && self.rope_base > 0.0 && self.rope_factor > 0.0) {
+        let positive = [self.rope_base, self.rope_factor, self.magnitude];
+        let usable = |v: f32| v.is_finite() && v > 0.0;
+        if !(positive.into_iter().all(usable) && self.epsilon.is_finite() && self.epsilon >= 0.0) {
             return Err(ConvertError::damaged(format!(
-                "gguf file has epsilon {}, rope base {} and rope factor {}, which make no model",
-                self.epsilon, self.rope_base, self.rope_factor
+                "gguf file has epsilon {}, rope base {}, factor {} and magnitude {}, which make no model",
+                self.epsilon, self.rope_base, self.rope_factor, self.magnitude
             )));
         }
         Ok(())
@@ -218,6 +257,15 @@ fn rope_factor(keys: &Keys<'_>) -> Result<f32, ConvertError> {
             "gguf key `{key}` is `{other}`, which is not converted: only linear scaling and frequency factors are"
         ))),
     }
+}
+
+/// LongRoPE's own rule, for files that do not say.
+fn long_rope_magnitude(context: usize, original: usize) -> f32 {
+    if context <= original || original < 2 {
+        return 1.0;
+    }
+    let (context, original) = (context as f64, original as f64);
+    (1.0 + (context / original).ln() / original.ln()).sqrt() as f32
 }
 
 /// The embedding's rows are the vocabulary's true size; metadata may leave it out.

@@ -17,6 +17,8 @@ pub(crate) const TOTAL_LENGTH: &str =
 
 /// ONNX's number for a type, as `Cast` takes it.
 const INT32: i64 = 6;
+/// The total length before it is narrowed.
+const TOTAL_LENGTH_INT64: &str = "/model/attn_mask_reformat/attn_mask_subgraph/Gather/output_0";
 
 /// Nodes in the order they are computed.
 #[derive(Default)]
@@ -125,6 +127,33 @@ impl Builder {
         );
     }
 
+    /// LongRoPE: `cos_cache` and `sin_cache` are the branch's first and second table, the `long`
+    /// ones when there are more than `original` positions.
+    pub(crate) fn long_rope(&mut self, original: usize, short: [Tensor; 2], long: [Tensor; 2]) {
+        let limit = self.int(original as i64);
+        let base = "/model/rope_caches_subgraph";
+        let inputs = [TOTAL_LENGTH_INT64, &limit];
+        let beyond = self.node("Greater", &format!("{base}/Greater"), &inputs, vec![]);
+        let branch = |name: &str, tables: [Tensor; 2]| {
+            AttributeValue::Graph(constant_graph(
+                &format!("{name}_rope_caches_graph"),
+                name,
+                tables,
+            ))
+        };
+        let attributes = vec![
+            Attribute::new("else_branch", branch("small", short)),
+            Attribute::new("then_branch", branch("large", long)),
+        ];
+        self.add(
+            "If",
+            &format!("{base}/If"),
+            &[&beyond],
+            &["cos_cache", "sin_cache"],
+            attributes,
+        );
+    }
+
     /// The finished graph of a decoder.
     pub(crate) fn finish(self, config: &Config) -> Graph {
         let named = |name: &str| Dim::Named(name.to_owned());
@@ -166,6 +195,31 @@ impl Builder {
             inputs,
             outputs,
         }
+    }
+}
+
+/// A branch that only hands out constants, each named after its tensor.
+fn constant_graph(name: &str, prefix: &str, tensors: [Tensor; 2]) -> Graph {
+    let output = |tensor: &Tensor| format!("{}_{prefix}", tensor.name);
+    let outputs = tensors.iter().map(|tensor| ValueInfo {
+        name: output(tensor),
+        dtype: Some(tensor.dtype),
+        shape: tensor.dims.iter().map(|&dim| Dim::Fixed(dim)).collect(),
+    });
+    Graph {
+        name: name.to_owned(),
+        outputs: outputs.collect(),
+        nodes: tensors
+            .into_iter()
+            .map(|tensor| Node {
+                name: format!("/{prefix}/{}/Constant", tensor.name),
+                op_type: "Constant".to_owned(),
+                outputs: vec![output(&tensor)],
+                attributes: vec![Attribute::new("value", AttributeValue::Tensor(tensor))],
+                ..Node::default()
+            })
+            .collect(),
+        ..Graph::default()
     }
 }
 

@@ -6,37 +6,92 @@ use crate::family::Config;
 use crate::gguf::Gguf;
 
 /// Llama 3 files carry what each frequency is divided by; it depends on the model alone.
-pub(crate) const FACTORS: &str = "rope_freqs.weight";
+const FACTORS: &str = "rope_freqs.weight";
+/// LongRoPE's factors, for contexts up to the original length and beyond it.
+const SHORT: &str = "rope_factors_short.weight";
+const LONG: &str = "rope_factors_long.weight";
+
+/// Tensors that are read here rather than converted.
+pub(crate) const TENSORS: [&str; 3] = [FACTORS, SHORT, LONG];
+
+/// A model's rotation: one table, or one up to the original length and one beyond.
+pub(crate) enum Rotation {
+    One(Table),
+    Two { short: Table, long: Table },
+}
+
+/// How one table of cosines or sines is computed.
+pub(crate) struct Table {
+    frequencies: Vec<f32>,
+    positions: usize,
+    magnitude: f32,
+}
+
+impl Rotation {
+    pub(crate) fn read(gguf: &Gguf, config: &Config) -> Result<Rotation, ConvertError> {
+        let table = |name: &str, positions, magnitude| {
+            let frequencies = frequencies(gguf, config, name)?;
+            Ok(Table {
+                frequencies,
+                positions,
+                magnitude,
+            })
+        };
+        let factors = [SHORT, LONG].map(|name| gguf.tensor(name).is_some());
+        match factors {
+            [false, false] => Ok(Rotation::One(table(FACTORS, config.context, 1.0)?)),
+            // A context within the original length never takes the long table.
+            _ if config.context <= config.original_context => Ok(Rotation::One(table(
+                SHORT,
+                config.context,
+                config.magnitude,
+            )?)),
+            _ => Ok(Rotation::Two {
+                short: table(SHORT, config.original_context, config.magnitude)?,
+                long: table(LONG, config.context, config.magnitude)?,
+            }),
+        }
+    }
+}
 
 /// Angular frequency per pair of values.
-pub(crate) fn frequencies(gguf: &Gguf, config: &Config) -> Result<Vec<f32>, ConvertError> {
-    let pairs = config.head_size / 2;
-    let factors = match gguf.tensor(FACTORS) {
-        None => vec![1.0; pairs],
+fn frequencies(gguf: &Gguf, config: &Config, factors: &str) -> Result<Vec<f32>, ConvertError> {
+    let pairs = config.rotary / 2;
+    let values = match gguf.tensor(factors) {
+        None if factors == FACTORS => vec![1.0; pairs],
+        None => Vec::new(),
         Some(tensor) => dequantise(tensor.tensor_type(), &gguf.tensor_data(tensor)),
     };
-    if factors.len() != pairs || factors.iter().any(|f| !(f.is_finite() && *f > 0.0)) {
+    if values.len() != pairs || values.iter().any(|f| !(f.is_finite() && *f > 0.0)) {
         return Err(ConvertError::damaged(format!(
-            "gguf tensor `{FACTORS}` must hold {pairs} positive factors"
+            "gguf tensor `{factors}` must hold {pairs} positive factors"
         )));
     }
-    let exponent = |pair: usize| 2.0 * pair as f64 / config.head_size as f64;
+    let exponent = |pair: usize| 2.0 * pair as f64 / config.rotary as f64;
     let base = f64::from(config.rope_base);
     let frequency = |(pair, factor): (usize, &f32)| {
         let turned = base.powf(exponent(pair)) * f64::from(*factor);
         (1.0 / (turned * f64::from(config.rope_factor))) as f32
     };
-    Ok(factors.iter().enumerate().map(frequency).collect())
+    Ok(values.iter().enumerate().map(frequency).collect())
 }
 
-/// One row per position of `wave(position * frequency)`, the angle in f32 as models are trained.
-pub(crate) fn table(frequencies: &[f32], positions: usize, wave: fn(f64) -> f64) -> Vec<u8> {
-    let mut table = Vec::with_capacity(positions * frequencies.len() * 4);
-    for position in 0..positions {
-        for frequency in frequencies {
-            let angle = position as f32 * frequency;
-            table.extend_from_slice(&(wave(f64::from(angle)) as f32).to_le_bytes());
-        }
+impl Table {
+    pub(crate) fn dims(&self) -> [usize; 2] {
+        [self.positions, self.frequencies.len()]
     }
-    table
+
+    /// One row per position of `wave(position * frequency)`, the angle in f32 as models are trained.
+    pub(crate) fn bytes(&self, wave: fn(f64) -> f64) -> Vec<u8> {
+        let [positions, pairs] = self.dims();
+        let mut bytes = Vec::with_capacity(positions * pairs * 4);
+        for position in 0..positions {
+            for frequency in &self.frequencies {
+                let angle = position as f32 * frequency;
+                let value = wave(f64::from(angle)) * f64::from(self.magnitude);
+                bytes.extend_from_slice(&(value as f32).to_le_bytes());
+            }
+        }
+        bytes
+    }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Rows<'a> {
 pub(crate) enum RowOrder {
     /// As they are.
     Same,
+    /// As they are, after so many that belong to something else.
+    After(usize),
     /// Halves of a head from neighbouring pairs: GGUF stores Llama's q and k for rotary
     /// embeddings of neighbours, ONNX rotates the halves of a head against each other.
     Heads(usize),
@@ -63,6 +65,7 @@ impl RowOrder {
     fn source(self, row: usize) -> usize {
         match self {
             RowOrder::Same => row,
+            RowOrder::After(skipped) => skipped + row,
             RowOrder::Heads(size) => {
                 let (head, within, half) = (row / size, row % size, size / 2);
                 head * size + (within % half) * 2 + within / half

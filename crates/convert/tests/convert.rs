@@ -289,6 +289,36 @@ fn other_families_keep_their_weights() {
 }
 
 #[test]
+fn fused_projections_and_long_rope() {
+    let model = Converted::new("phi3", ZeroPoints::Float);
+    let products = json(&data("tiny-phi3.json"));
+    let check = |rows: &[Vec<f64>], name: &str| check_rows(rows, &products[name], 2e-6, name);
+    check(
+        &model.rows("/model/layers.0/attn/qkv_proj/MatMul"),
+        "blk.0.attn_qkv.weight",
+    );
+    let mut both = model.rows("/model/layers.0/mlp/gate_proj/MatMul");
+    both.extend(model.rows("/model/layers.0/mlp/up_proj/MatMul"));
+    check(&both, "blk.0.ffn_up.weight");
+    let choice = model.node("/model/rope_caches_subgraph/If").unwrap();
+    assert_eq!(choice.outputs, ["cos_cache", "sin_cache"]);
+    let table = |branch: &str, index: usize| {
+        let branch = choice.graph(branch).unwrap();
+        let tensor = branch.nodes[index].tensor("value").unwrap();
+        (tensor.dims.clone(), tensor.to_f32().unwrap())
+    };
+    let frequency = |pair: usize| 5000f64.powf(-(pair as f64) / 8.0);
+    let (dims, cos) = table("else_branch", 0);
+    assert_eq!(dims, [32, 8]);
+    let expected = 1.125 * (31.0 * frequency(7) / 1.5).cos();
+    assert!((f64::from(cos[31 * 8 + 7]) - expected).abs() < 1e-5);
+    let (dims, sin) = table("then_branch", 1);
+    assert_eq!(dims, [48, 8]);
+    let expected = 1.125 * (47.0 * frequency(0) / 2.0).sin();
+    assert!((f64::from(sin[47 * 8]) - expected).abs() < 1e-5);
+}
+
+#[test]
 fn integer_zero_points_are_near() {
     let products = json(&data("tiny-llama.json"));
     for (zero_points, most) in [(ZeroPoints::Packed, 0.15), (ZeroPoints::None, 0.25)] {

@@ -68,7 +68,8 @@ def permute(weights, heads):
 class Model:
     HIDDEN, INNER, HEADS, KV, SIZE, CONTEXT = 64, 256, 4, 2, 16, 48
 
-    def __init__(self, name, arch, seed, interleaved):
+    def __init__(self, name, arch, seed, interleaved, **sizes):
+        self.__dict__.update(sizes)
         self.rng = np.random.default_rng(seed)
         self.name, self.interleaved = name, interleaved
         self.writer = gguf.GGUFWriter(HERE / f"tiny-{name}.gguf", arch)
@@ -111,6 +112,15 @@ class Model:
         self.tensor(f"{blk}ffn_gate.weight", gate, (self.INNER, h))
         self.tensor(f"{blk}ffn_up.weight", up, (self.INNER, h))
         self.tensor(f"{blk}ffn_down.weight", down, (h, self.INNER))
+
+    def fused_layer(self, index):
+        blk, h, width = f"blk.{index}.", self.HIDDEN, self.HEADS * self.SIZE
+        for part in ("attn_norm", "ffn_norm"):
+            self.tensor(f"{blk}{part}.weight", T.F32, (h,))
+        self.tensor(f"{blk}attn_qkv.weight", T.Q4_0, (width + 2 * self.KV * self.SIZE, h))
+        self.tensor(f"{blk}attn_output.weight", T.Q4_0, (h, width))
+        self.tensor(f"{blk}ffn_up.weight", T.Q4_0, (2 * self.INNER, h))
+        self.tensor(f"{blk}ffn_down.weight", T.Q4_0, (h, self.INNER))
 
     def finish(self, layers):
         self.writer.add_block_count(layers)
@@ -185,6 +195,19 @@ def main():
     vocab = byte_level(model.writer, "qwen2")
     model.tensor("token_embd.weight", T.Q4_1, (vocab, model.HIDDEN))
     model.layer(0, T.Q8_0, T.Q4_0, T.Q8_0, T.Q4_0, T.Q4_0, T.Q4_0, T.Q4_0, biases=True)
+    model.finish(1)
+
+    model = Model("phi3", "phi3", 5, interleaved=False, HEADS=2, KV=1, SIZE=32)
+    vocab = byte_level(model.writer, "gpt-4o")
+    model.tensor("token_embd.weight", T.Q4_0, (vocab, model.HIDDEN))
+    w, rotary = model.writer, 16  # of 32
+    w.add_rope_dimension_count(rotary)
+    w.add_rope_scaling_orig_ctx_len(32)
+    w.add_rope_scaling_attn_factors(1.125)
+    w.add_sliding_window(262144)
+    w.add_tensor("rope_factors_short.weight", np.linspace(1, 1.5, rotary // 2).astype(np.float32))
+    w.add_tensor("rope_factors_long.weight", np.linspace(2, 8, rotary // 2).astype(np.float32))
+    model.fused_layer(0)
     model.finish(1)
 
 

@@ -27,7 +27,9 @@ enum Token {
     #[cfg(target_arch = "x86_64")]
     Avx512(crate::arch::avx512::Avx512),
     #[cfg(target_arch = "aarch64")]
-    Neon(crate::arch::neon::Neon),
+    Neon(crate::arch::neon::Neon<false>),
+    #[cfg(target_arch = "aarch64")]
+    NeonDot(crate::arch::neon::Neon<true>),
 }
 
 impl Kernels {
@@ -40,7 +42,11 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni => Token::Avx512(crate::arch::avx512::Avx512::detect()?),
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => Token::Neon(crate::arch::neon::Neon::detect()?),
+            Isa::Neon => {
+                let neon = crate::arch::neon::Neon::detect()?;
+                neon.with_dot_products()
+                    .map_or(Token::Neon(neon), Token::NeonDot)
+            }
             #[allow(
                 unreachable_patterns,
                 reason = "which ones are left depends on the target"
@@ -66,8 +72,16 @@ impl Kernels {
             #[cfg(target_arch = "x86_64")]
             Token::Avx512(_) => Isa::Avx512Vnni,
             #[cfg(target_arch = "aarch64")]
-            Token::Neon(_) => Isa::Neon,
+            Token::Neon(_) | Token::NeonDot(_) => Isa::Neon,
         }
+    }
+
+    /// NEON as processors before Armv8.2 have it.
+    #[cfg(all(test, target_arch = "aarch64"))]
+    pub(crate) fn without_dot_products() -> Option<Kernels> {
+        Some(Kernels {
+            token: Token::Neon(crate::arch::neon::Neon::detect()?),
+        })
     }
 
     /// Runs an algorithm as it was compiled for this instruction set.
@@ -80,6 +94,8 @@ impl Kernels {
             Token::Avx512(s) => s.vectorize(op),
             #[cfg(target_arch = "aarch64")]
             Token::Neon(s) => s.vectorize(op),
+            #[cfg(target_arch = "aarch64")]
+            Token::NeonDot(s) => s.vectorize(op),
         }
     }
 }

@@ -5,6 +5,20 @@ use half::{bf16, f16};
 /// The most `f32` lanes that any instruction set has.
 pub(crate) const MAX_LANES: usize = 16;
 
+/// `std::array::from_fn` and `map` for vectors, always inlined.
+///
+/// Those of the standard library become functions of their own where they please, and such a function
+/// is compiled without the instruction set, with a call for every single instruction. Closures given
+/// to this one are to be `#[inline(always)]` too.
+#[inline(always)]
+pub(crate) fn array_of<T: Copy, const N: usize>(start: T, mut f: impl FnMut(usize) -> T) -> [T; N] {
+    let mut out = [start; N];
+    for (i, x) in out.iter_mut().enumerate() {
+        *x = f(i);
+    }
+    out
+}
+
 /// An algorithm written over [`Simd`], to be compiled once for each instruction set.
 pub(crate) trait Op {
     type Output;

@@ -31,9 +31,13 @@ impl Random {
     }
 }
 
-/// The kernels of every instruction set this machine has.
+/// The kernels of every instruction set this machine has, and on Arm also those without the dot
+/// products that are otherwise chosen where there are some.
 pub(crate) fn every_isa() -> impl Iterator<Item = Kernels> {
-    Isa::available().map(|isa| Kernels::new(isa).expect("it is available"))
+    let all = Isa::available().map(|isa| Kernels::new(isa).expect("it is available"));
+    #[cfg(target_arch = "aarch64")]
+    let all = all.chain(Kernels::without_dot_products());
+    all
 }
 
 /// Asserts that all values are within `tolerance` of those wanted, relative to `size` or to the

@@ -216,7 +216,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8) {
         vectors! {
-            let rows: [__m256i; 8] = std::array::from_fn(|i| _mm256_loadu_si256(from[i].cast()));
+            let mut rows = [_mm256_setzero_si256(); 8];
+            for (row, from) in rows.iter_mut().zip(from) {
+                *row = _mm256_loadu_si256(from.cast());
+            }
             for (i, x) in transpose_words(rows).into_iter().enumerate() {
                 _mm256_storeu_si256(to.add(i * 32).cast(), x);
             }

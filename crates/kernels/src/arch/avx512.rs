@@ -197,7 +197,10 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8) {
         vectors! {
-            let rows = from.map(|from| _mm512_loadu_si512(from.cast()));
+            let mut rows = [_mm512_setzero_si512(); 16];
+            for (row, from) in rows.iter_mut().zip(from) {
+                *row = _mm512_loadu_si512(from.cast());
+            }
             for (i, x) in transpose_words(rows).into_iter().enumerate() {
                 _mm512_storeu_si512(to.add(i * 64).cast(), x);
             }

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use crate::simd::{MAX_LANES, Op, Simd};
+use crate::simd::{MAX_LANES, Op, Simd, array_of};
 
 /// Needs nothing, so anyone may make one.
 #[derive(Clone, Copy, Debug)]
@@ -63,11 +63,11 @@ impl Simd for Portable {
         // SAFETY: see above.
         let x = unsafe { from.cast::<[f16; LANES]>().read_unaligned() };
         // The `const` conversions do not ask the processor what it has at every value.
-        std::array::from_fn(|i| x[i].to_f32_const())
+        array_of(0.0, |i| x[i].to_f32_const())
     }
     #[inline(always)]
     unsafe fn store_f16(self, x: Self::F, to: *mut f16) {
-        let x: [f16; LANES] = std::array::from_fn(|i| f16::from_f32_const(x[i]));
+        let x: [f16; LANES] = array_of(f16::ZERO, |i| f16::from_f32_const(x[i]));
         // SAFETY: see above.
         unsafe { to.cast::<[f16; LANES]>().write_unaligned(x) }
     }
@@ -75,7 +75,7 @@ impl Simd for Portable {
     unsafe fn load_bf16(self, from: *const bf16) -> Self::F {
         // SAFETY: see above.
         let x = unsafe { from.cast::<[bf16; LANES]>().read_unaligned() };
-        std::array::from_fn(|i| x[i].to_f32_const())
+        array_of(0.0, |i| x[i].to_f32_const())
     }
     #[inline(always)]
     fn add(self, a: Self::F, b: Self::F) -> Self::F {
@@ -124,11 +124,11 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn zero_if_less(self, a: Self::F, b: Self::F, x: Self::F) -> Self::F {
-        std::array::from_fn(|i| if a[i] < b[i] { 0.0 } else { x[i] })
+        array_of(0.0, |i| if a[i] < b[i] { 0.0 } else { x[i] })
     }
     #[inline(always)]
     fn reduce_add(self, a: Self::F) -> f32 {
-        let b: [f32; 4] = std::array::from_fn(|i| a[i] + a[i + 4]);
+        let b: [f32; 4] = array_of(0.0, |i| a[i] + a[i + 4]);
         (b[0] + b[2]) + (b[1] + b[3])
     }
     #[inline(always)]
@@ -142,7 +142,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn to_f32(self, a: Self::I) -> Self::F {
-        a.map(|x| x as f32)
+        array_of(0.0, |i| a[i] as f32)
     }
     #[inline(always)]
     unsafe fn load_bytes(self, from: *const u8) -> Self::B {
@@ -158,15 +158,15 @@ impl Simd for Portable {
     unsafe fn splat_bytes(self, from: *const i8) -> Self::B {
         // SAFETY: the caller vouches for four bytes.
         let x = unsafe { from.cast::<[u8; 4]>().read() };
-        std::array::from_fn(|i| x[i % 4])
+        array_of(0, |i| x[i % 4])
     }
     #[inline(always)]
     fn low_nibbles(self, a: Self::B) -> Self::B {
-        a.map(|x| x & 15)
+        array_of(0, |i| a[i] & 15)
     }
     #[inline(always)]
     fn high_nibbles(self, a: Self::B) -> Self::B {
-        a.map(|x| x >> 4)
+        array_of(0, |i| a[i] >> 4)
     }
     #[inline(always)]
     fn wide_weights(self, a: Self::B) -> Self::B {
@@ -188,12 +188,12 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn spread(self, from: *const f32, shift: u32) -> Self::F {
         // SAFETY: no more is read than the caller vouches for.
-        std::array::from_fn(|i| unsafe { from.add(i >> shift).read() })
+        array_of(0.0, |i| unsafe { from.add(i >> shift).read() })
     }
     #[inline(always)]
     unsafe fn store_i8(self, x: Self::F, to: *mut i8) {
         // SAFETY: the caller vouches for `LANES` bytes.
-        unsafe { to.cast::<[i8; LANES]>().write(x.map(|x| x as i8)) }
+        unsafe { to.cast::<[i8; LANES]>().write(array_of(0, |i| x[i] as i8)) }
     }
     #[inline(always)]
     unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8) {

@@ -175,11 +175,17 @@ unsafe fn add_vectors<S: Simd, E: Element, const M: usize, const V: usize>(
 ) {
     // SAFETY: everything is inside what the caller vouches for.
     unsafe {
-        let mut sums =
-            out.map(|out| std::array::from_fn::<_, V, _>(|v| s.load(out.add(v * S::LANES))));
+        let mut sums = [[s.splat(0.0); V]; M];
+        for (sums, &out) in sums.iter_mut().zip(&out) {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                *sum = s.load(out.add(v * S::LANES));
+            }
+        }
         for i in 0..len {
-            let w: [S::F; V] =
-                std::array::from_fn(|v| E::load(s, weights.add(i * stride + v * S::LANES)));
+            let mut w = [s.splat(0.0); V];
+            for (v, w) in w.iter_mut().enumerate() {
+                *w = E::load(s, weights.add(i * stride + v * S::LANES));
+            }
             for (sums, &x) in sums.iter_mut().zip(&x) {
                 let x = s.splat(*x.add(i));
                 for (sum, &w) in sums.iter_mut().zip(&w) {
@@ -209,8 +215,10 @@ unsafe fn add_part<S: Simd, E: Element, const M: usize>(
 ) {
     // SAFETY: everything is inside what the caller vouches for.
     unsafe {
-        let out = out.map(|out| std::slice::from_raw_parts_mut(out, columns));
-        let mut sums: [S::F; M] = std::array::from_fn(|m| s.get_part(&*out[m], 0.0));
+        let mut sums = [s.splat(0.0); M];
+        for (sum, &out) in sums.iter_mut().zip(&out) {
+            *sum = f32::load_part(s, out, columns);
+        }
         for i in 0..len {
             let w = E::load_part(s, weights.add(i * stride), columns);
             for (sum, &x) in sums.iter_mut().zip(&x) {
@@ -218,7 +226,7 @@ unsafe fn add_part<S: Simd, E: Element, const M: usize>(
             }
         }
         for (sum, out) in sums.into_iter().zip(out) {
-            s.put_part(sum, out);
+            s.put_part(sum, std::slice::from_raw_parts_mut(out, columns));
         }
     }
 }

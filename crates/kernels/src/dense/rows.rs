@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::nbits::TASK_BYTES;
 use crate::output::Output;
 use crate::scratch;
-use crate::simd::{Op, Simd};
+use crate::simd::{Element, Op, Simd, array_of};
 use crate::{Kernels, Pool};
 
 /// Weights that can be had as floats, a stretch of a row at a time.
@@ -160,20 +160,55 @@ pub(crate) unsafe fn dots<S: Simd, const N: usize, const M: usize>(
     let whole = len / S::LANES * S::LANES;
     for at in (0..whole).step_by(S::LANES) {
         // SAFETY: a vector from `at` on ends before `len`.
-        let (w, x) = unsafe { (w.map(|w| s.load(w.add(at))), x.map(|x| s.load(x.add(at)))) };
-        add_outer(s, &mut sums, w, x);
+        unsafe { add_outer(s, &mut sums, load_each(s, w, at), load_each(s, x, at)) };
     }
     if whole < len {
-        let part = |from: *const f32| {
-            // SAFETY: from `whole` on there are this many values.
-            s.get_part(
-                unsafe { std::slice::from_raw_parts(from.add(whole), len - whole) },
-                0.0,
-            )
-        };
-        add_outer(s, &mut sums, w.map(part), x.map(part));
+        // SAFETY: from `whole` on there are this many values, fewer than a vector has.
+        unsafe {
+            let rest = len - whole;
+            let (w, x) = (
+                load_part_of_each(s, w, whole, rest),
+                load_part_of_each(s, x, whole, rest),
+            );
+            add_outer(s, &mut sums, w, x);
+        }
     }
-    sums.map(|sums| sums.map(|sum| s.reduce_add(sum)))
+    let mut out = [[0.0; M]; N];
+    for (out, sums) in out.iter_mut().zip(&sums) {
+        for (out, &sum) in out.iter_mut().zip(sums) {
+            *out = s.reduce_add(sum);
+        }
+    }
+    out
+}
+
+/// # Safety
+/// There is a vector at `at` of each.
+#[inline(always)]
+unsafe fn load_each<S: Simd, const N: usize>(s: S, from: [*const f32; N], at: usize) -> [S::F; N] {
+    array_of(
+        s.splat(0.0),
+        #[inline(always)]
+        // SAFETY: the caller vouches for it.
+        |i| unsafe { s.load(from[i].add(at)) },
+    )
+}
+
+/// # Safety
+/// There are `len` values, at most a vector, at `at` of each.
+#[inline(always)]
+unsafe fn load_part_of_each<S: Simd, const N: usize>(
+    s: S,
+    from: [*const f32; N],
+    at: usize,
+    len: usize,
+) -> [S::F; N] {
+    array_of(
+        s.splat(0.0),
+        #[inline(always)]
+        // SAFETY: the caller vouches for it.
+        |i| unsafe { f32::load_part(s, from[i].add(at), len) },
+    )
 }
 
 #[inline(always)]

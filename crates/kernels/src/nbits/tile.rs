@@ -121,16 +121,21 @@ impl Columns<'_> {
             // SAFETY: `g` counts groups below `k`, of which the panel has all quants and scales, and the
             // quads a record for each 32.
             unsafe {
-                let records = quads.map(|quad| quad.add(g / per_record));
+                let mut records = quads;
+                let mut values = [std::ptr::null(); Q];
+                for (record, values) in records.iter_mut().zip(&mut values) {
+                    *record = record.add(g / per_record);
+                    *values = (&raw const (**record).values).cast::<i8>().add(half * 64);
+                }
                 let mut sums = [[s.splat_i(0); 4]; Q];
                 // Nothing is left to take off where the middle is the bias that `dot_wide` has.
                 if !ZP && !(WIDE && S::WIDE_BIAS == 128) {
                     for (sums, &record) in sums.iter_mut().zip(&records) {
-                        *sums = (*record).bias.map(|bias| s.splat_i(bias));
+                        for (sum, &bias) in sums.iter_mut().zip(&(*record).bias) {
+                            *sum = s.splat_i(bias);
+                        }
                     }
                 }
-                let values =
-                    records.map(|record| (&raw const (*record).values).cast::<i8>().add(half * 64));
                 let panel = self.panel.quants.as_ptr().add(g * G * S::BYTES);
                 let sums = s.tile_dot::<Q, G, WIDE>(sums, panel, values);
                 let scale = s.load(self.panel.scales.as_ptr().add(block * S::LANES));

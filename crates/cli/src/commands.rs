@@ -67,24 +67,27 @@ pub(crate) struct Context {
 
 /// Runs the command and answers with its exit status.
 pub(crate) fn run(cli: Cli, env: &dyn Env) -> anyhow::Result<ExitCode> {
-    let context = Context {
-        settings: settings::resolve(&cli.global, env)?,
-        terminal: Terminal::detect(env),
-        out: Output,
-        interrupt: Interrupt::install()?,
+    let context = || {
+        anyhow::Ok(Context {
+            settings: settings::resolve(&cli.global, env)?,
+            terminal: Terminal::detect(env),
+            out: Output,
+            interrupt: Interrupt::install()?,
+        })
     };
     match cli.command {
-        Command::Chat(args) => chat::run(args, &context),
-        Command::Pull(args) => pull::run(args, &context),
-        Command::List(args) => list::run(args, &context),
-        Command::Show(args) => show::run(args, &context),
-        Command::Rm(args) => rm::run(args, &context),
-        Command::Update(args) => update::run(args, &context),
-        Command::Convert(args) => convert::run(args, &context),
-        Command::Bench(args) => bench::run(args, &context),
-        Command::Perplexity(args) => perplexity::run(args, &context),
-        Command::Verify(args) => verify::run(args, &context),
-        Command::Doctor(args) => doctor::run(args, &context),
-        Command::Completions(args) => completions::run(args, &context),
+        Command::Chat(args) => chat::run(args, &context()?),
+        Command::Pull(args) => pull::run(args, &context()?),
+        Command::List(args) => list::run(args, &context()?),
+        Command::Show(args) => show::run(args, &context()?),
+        Command::Rm(args) => rm::run(args, &context()?),
+        Command::Update(args) => update::run(args, &context()?),
+        Command::Convert(args) => convert::run(args, &context()?),
+        Command::Bench(args) => bench::run(args, &context()?),
+        Command::Perplexity(args) => perplexity::run(args, &context()?),
+        Command::Verify(args) => verify::run(args, &context()?),
+        Command::Doctor(args) => doctor::run(args, &context()?),
+        // Without settings: a package is built where there is no home.
+        Command::Completions(args) => completions::run(args, &Output),
     }
 }

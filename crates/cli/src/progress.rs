@@ -145,13 +145,13 @@ impl Bars {
     fn convert(&mut self, done: u64, total: u64, what: &str) {
         let bar = self.conversion.get_or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new(total));
-            bar.with_style(style("{prefix:28!} {bar:24} {pos:>9} of {len:<9} {msg}"))
+            bar.with_style(style("{prefix:28!} {bar:24} {decimal_bytes:>9} of {decimal_total_bytes:<9} {msg}"))
                 .with_prefix("converting")
         });
         bar.set_length(total);
         bar.set_position(done);
         bar.set_message(what.to_owned());
-        if done >= total {
+        if total > 0 && done >= total {
             bar.finish_and_clear();
             self.conversion = None;
         }
@@ -220,8 +220,10 @@ impl Lines {
                     format!("{file}: done, {}", bytes(size))
                 })
             }
-            Event::Converting { total, .. } if !std::mem::replace(&mut self.converting, true) => {
-                Some(format!("converting, {}", count(total as usize, "step")))
+            Event::Converting { total, .. }
+                if total > 0 && !std::mem::replace(&mut self.converting, true) =>
+            {
+                Some(format!("converting, {}", bytes(total)))
             }
             _ => said(event),
         }
@@ -298,12 +300,9 @@ mod tests {
     fn conversion_is_said_once() {
         let mut lines = Lines::default();
         let now = Instant::now();
-        let step = |done| Event::Converting {
-            done,
-            total: 3,
-            what: "x",
-        };
-        assert_eq!(lines.event(&step(0), now).unwrap(), "converting, 3 steps");
-        assert_eq!(lines.event(&step(1), now), None);
+        let step = |done, total| Event::Converting { done, total, what: "x" };
+        assert_eq!(lines.event(&step(0, 0), now), None);
+        assert_eq!(lines.event(&step(1, 3000), now).unwrap(), "converting, 3.0 kB");
+        assert_eq!(lines.event(&step(2, 3000), now), None);
     }
 }

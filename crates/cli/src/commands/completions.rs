@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Context};
+use super::Cli;
+use crate::output::Output;
 
 /// Print a script that completes inhouse's commands in a shell
 ///
@@ -16,10 +17,10 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: CompletionsArgs, context: &Context) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: CompletionsArgs, out: &Output) -> anyhow::Result<ExitCode> {
     // Through a buffer: clap_complete panics where a pipe breaks.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "inhouse", &mut script);
-    context.out.piece(&String::from_utf8_lossy(&script))?;
+    out.piece(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -147,8 +147,7 @@ impl<'a> Transfer<'a> {
 
     /// Fetches until the file is whole.
     fn run(&mut self) -> Result<(), StoreError> {
-        let attempts = self.context.options.retry.attempts;
-        let mut attempts = Attempts::new(self.context, self.job.label, attempts);
+        let mut attempts = Attempts::at_transfer(self.context, self.job.label);
         while self.job.size != Some(self.offset) {
             self.context.check()?;
             let before = self.offset;

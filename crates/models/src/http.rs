@@ -61,6 +61,7 @@ pub(crate) enum Subject<'a> {
     Address,
 }
 
+const NO_HOST: &str = "its name cannot be looked up; is this machine online?";
 const MAX_REDIRECTS: usize = 10;
 
 impl Client {
@@ -206,9 +207,7 @@ fn failure(address: &str, error: ureq::Error, options: &StoreOptions) -> Failure
         .map(|_| shown(address))
         .unwrap_or(address);
     let passing = match &error {
-        ureq::Error::HostNotFound => {
-            Some("the host was not found; is this machine online?".to_owned())
-        }
+        ureq::Error::HostNotFound => Some(NO_HOST.to_owned()),
         ureq::Error::Timeout(_) => Some(stalled(options.retry.stall)),
         ureq::Error::Io(cause) => Some(io_reason(cause, options.retry.stall)),
         ureq::Error::ConnectionFailed | ureq::Error::BodyStalled | ureq::Error::Protocol(_) => {
@@ -234,6 +233,7 @@ pub(crate) fn io_reason(cause: &std::io::Error, stall: Duration) -> String {
         TimedOut | WouldBlock => stalled(stall),
         ConnectionReset | ConnectionAborted | UnexpectedEof => "the connection was cut".to_owned(),
         _ if cause.to_string().contains("timeout") => stalled(stall),
+        _ if cause.to_string().contains("lookup address") => NO_HOST.to_owned(),
         _ => cause.to_string(),
     }
 }

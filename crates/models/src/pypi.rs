@@ -172,16 +172,32 @@ fn largest(folder: &Path) -> u64 {
 }
 
 fn failed(requirement: &str, said: &str) -> StoreError {
-    // The last lines say what went wrong; the lines before them are attempts.
     let lines: Vec<_> = said
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let last = lines[lines.len().saturating_sub(6)..].join("; ");
+    let errors: Vec<_> = lines
+        .iter()
+        .copied()
+        .filter(|line| line.starts_with("ERROR:"))
+        .collect();
+    // Without a line that says it is one, the last lines are the likeliest to hold the error.
+    let shown = if errors.is_empty() {
+        &lines[lines.len().saturating_sub(6)..]
+    } else {
+        &errors
+    };
+    let online = match said.contains("connection broken") {
+        true => "it could not connect, is this machine online? ",
+        false => "",
+    };
     StoreError::new(
         StoreErrorKind::Pip,
-        format!("pip could not fetch {requirement}: {last}"),
+        format!(
+            "pip could not fetch {requirement}: {online}{}",
+            shown.join("; ")
+        ),
     )
 }
 

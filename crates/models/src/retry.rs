@@ -55,15 +55,32 @@ pub(crate) struct Attempts<'a> {
     what: &'a str,
     made: u32,
     of: u32,
+    /// What to say of what has arrived.
+    kept: &'static str,
 }
 
 impl<'a> Attempts<'a> {
-    pub(crate) fn new(context: &'a Context<'a>, what: &'a str, of: u32) -> Self {
+    /// Attempts at a transfer.
+    pub(crate) fn at_transfer(context: &'a Context<'a>, what: &'a str) -> Self {
+        let of = context.options.retry.attempts.max(1);
         Self {
             context,
             what,
             made: 0,
-            of: of.max(1),
+            of,
+            kept: ", what has arrived is kept",
+        }
+    }
+
+    /// Attempts at a question. A person waits for its answer, so there are fewer of them.
+    fn at_question(context: &'a Context<'a>, what: &'a str) -> Self {
+        let of = context.options.retry.attempts.clamp(1, 4);
+        Self {
+            context,
+            what,
+            made: 0,
+            of,
+            kept: "",
         }
     }
 
@@ -85,13 +102,8 @@ impl<'a> Attempts<'a> {
             } else {
                 format!("{} times", self.made)
             };
-            return Err(StoreError::new(
-                kind,
-                format!(
-                    "{}: {why}; tried {times}, what has arrived is kept",
-                    self.what
-                ),
-            ));
+            let message = format!("{}: {why}; tried {times}{}", self.what, self.kept);
+            return Err(StoreError::new(kind, message));
         }
         let wait = self.wait(asked);
         self.context.sink.event(&Event::Retrying {
@@ -128,13 +140,13 @@ fn sleep(context: &Context<'_>, wait: Duration) -> Result<(), StoreError> {
     }
 }
 
-/// Tries a question a few times. A person waits for its answer, so fewer times than a transfer.
+/// Tries a question a few times.
 pub(crate) fn asking<T>(
     context: &Context<'_>,
     what: &str,
     mut ask: impl FnMut() -> Result<T, Failure>,
 ) -> Result<T, StoreError> {
-    let mut attempts = Attempts::new(context, what, context.options.retry.attempts.min(4));
+    let mut attempts = Attempts::at_question(context, what);
     loop {
         context.check()?;
         match ask() {

@@ -337,4 +337,18 @@ mod tests {
             assert!(error.to_string().contains(why), "{text}: {error}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever is typed: an error, or a source that prints as what reads the same again.
+        #[test]
+        fn nothing_typed_is_a_panic(
+            form in "(hf:|pypi:|https://|http://127.0.0.1|\\./|/)?",
+            text in "([a-z0-9é._/@#=:% -]|\\.\\.|==|#sha256=|\\.gguf|\\.zip){0,12}",
+        ) {
+            if let Ok(source) = format!("{form}{text}").parse::<Source>() {
+                source.default_name().ok();
+                proptest::prop_assert_eq!(source.to_string().parse::<Source>().unwrap(), source);
+            }
+        }
+    }
 }

@@ -128,15 +128,28 @@ fn the_next_pip_is_tried_when_one_is_missing() {
 
 #[test]
 fn what_pip_says_is_said() {
-    let mut fixture = Fixture::new();
-    let script =
-        "echo 'WARNING: retrying' >&2; echo 'ERROR: No matching distribution found' >&2; exit 1";
-    add_pip(&mut fixture, script, b"");
-    let texts = [
-        "tiny-model==1.2",
-        "WARNING: retrying; ERROR: No matching distribution found",
-    ];
-    expect_error(fixture.pull(SOURCE), StoreErrorKind::Pip, &texts);
+    let none = "ERROR: No matching distribution found";
+    let broken = "WARNING: Retrying after connection broken by something";
+    let online = "it could not connect, is this machine online? ERROR: No match";
+    for (said, expected) in [
+        (
+            format!("WARNING: slow\n{none}\nhint: x"),
+            format!("tiny-model==1.2: {none}"),
+        ),
+        (format!("{broken}\n{none}"), online.to_owned()),
+        (
+            "Traceback\nNo space left on device".to_owned(),
+            "Traceback; No space left".to_owned(),
+        ),
+    ] {
+        let mut fixture = Fixture::new();
+        add_pip(
+            &mut fixture,
+            &format!("cat >&2 <<END\n{said}\nEND\nexit 1"),
+            b"",
+        );
+        expect_error(fixture.pull(SOURCE), StoreErrorKind::Pip, &[&expected]);
+    }
 
     let mut fixture = Fixture::new();
     add_pip(&mut fixture, "exit 3", b"");

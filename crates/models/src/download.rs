@@ -20,7 +20,10 @@ pub(crate) struct Job<'a> {
     /// Where it grows, and where it goes when it is whole. On one file system.
     pub(crate) partial: PathBuf,
     pub(crate) place: PathBuf,
+    /// Its size, which is held to.
     pub(crate) size: Option<u64>,
+    /// Its size as far as one was told, for those who watch.
+    pub(crate) likely_size: Option<u64>,
     pub(crate) expected: Option<Expected>,
 }
 
@@ -41,7 +44,7 @@ pub(crate) fn fetch(context: &Context<'_>, job: &Job<'_>) -> Result<Fetched, Sto
     let mut transfer = Transfer::open(context, job)?;
     context.sink.event(&Event::FileStarted {
         file: job.label,
-        size: job.size,
+        size: job.size.or(job.likely_size),
         present: transfer.offset,
     });
     loop {

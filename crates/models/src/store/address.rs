@@ -35,7 +35,9 @@ impl Pull<'_> {
             subject: Subject::Address,
             partial: partial_of(&place),
             place: place.clone(),
+            // It may change until it is fetched: the server then sends all of the new one.
             size: None,
+            likely_size: size,
             expected,
         };
         self.check_download_room(&job, size)?;

@@ -288,6 +288,7 @@ impl Fetch<'_> {
             partial: partial_of(blob),
             place: blob.to_owned(),
             size: Some(file.size),
+            likely_size: None,
             expected: Some(file.blob.clone()),
         }
     }

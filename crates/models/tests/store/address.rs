@@ -71,6 +71,12 @@ fn a_gguf_is_fetched_converted_and_followed() {
     let fixture = Fixture::new();
     let installed = fixture.pull(&site.url("Tiny.gguf")).unwrap();
     assert_eq!(installed.name, "tiny");
+    assert_eq!(
+        fixture
+            .events
+            .count("FileStarted { file: \"Tiny.gguf\", size: Some(200004)"),
+        1
+    );
     assert_eq!(installed.revision.as_deref(), Some("v1"));
     assert!(fs::read(installed.folder.join("model.onnx")).unwrap() == gguf(1));
     let update = || fixture.store().update("tiny", &fixture.events).unwrap();

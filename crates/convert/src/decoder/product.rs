@@ -3,6 +3,7 @@
 use inhouse_onnx::DataType;
 
 use super::Decoder;
+use crate::ZeroPoints;
 use crate::error::ConvertError;
 use crate::graph::{Builder, int};
 use crate::weights::{RowOrder, Rows, Written};
@@ -20,6 +21,15 @@ pub(super) enum Accuracy {
 }
 
 impl<'w> Decoder<'_, 'w> {
+    /// Whoever wants the weights as they are wants near-ties between tokens decided by them, not by the rounding of
+    /// activations: the first word of a short answer of a small model can hang on less.
+    pub(super) fn accuracy(&self) -> Accuracy {
+        match self.weights.zero_points() {
+            ZeroPoints::Float => Accuracy::Full,
+            ZeroPoints::Packed | ZeroPoints::None => Accuracy::Int8,
+        }
+    }
+
     /// A projection of one matrix, with its bias where there is one.
     pub(super) fn project(
         &mut self,
@@ -50,7 +60,7 @@ impl<'w> Decoder<'_, 'w> {
         let product = Product {
             name: &node,
             output: None,
-            accuracy: Accuracy::Int8,
+            accuracy: self.accuracy(),
         };
         let product = multiply(&mut self.graph, &product, input, &weight);
         if biases.is_empty() {

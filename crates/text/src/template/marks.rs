@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Code points of the planes that Unicode has not assigned: no letters, no spaces, no case.
 const POOL: std::ops::RangeInclusive<u32> = 0x4_0000..=0xd_ffff;
@@ -17,13 +17,15 @@ const POOL: std::ops::RangeInclusive<u32> = 0x4_0000..=0xd_ffff;
 pub(super) struct Marks {
     stand_in: HashMap<char, char>,
     original: HashMap<char, char>,
+    /// Texts that stay as they are.
+    kept: HashSet<String>,
 }
 
 impl Marks {
     /// Stand-ins for all that `context` says and a template may make of it, or `None` where there are not enough.
-    pub(super) fn new(context: &Value, source: &str) -> Option<Self> {
+    pub(super) fn new(context: &Map<String, Value>, source: &str) -> Option<Self> {
         let mut used: HashSet<char> = (' '..='~').chain(source.chars()).collect();
-        collect(context, &mut used);
+        context.values().for_each(|value| collect(value, &mut used));
         // What upper-casing and the like may make of them is part of them.
         let cased: Vec<char> = used
             .iter()
@@ -47,8 +49,17 @@ impl Marks {
         self.stand_in.get(&c).copied().unwrap_or(c)
     }
 
+    /// These stand-ins, but for the texts that are one of `words` and nothing more.
+    pub(super) fn keeping(mut self, words: HashSet<String>) -> Self {
+        self.kept = words;
+        self
+    }
+
     /// A text in stand-ins.
     pub(super) fn mark(&self, text: &str) -> String {
+        if self.kept.contains(text) {
+            return text.to_owned();
+        }
         text.chars().map(|c| self.mark_char(c)).collect()
     }
 

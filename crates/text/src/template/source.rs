@@ -1,5 +1,7 @@
 //! The text of a template before it is compiled.
 
+use std::collections::HashSet;
+
 use minijinja::Value;
 
 use super::marks::Marks;
@@ -66,6 +68,17 @@ pub(super) fn adapt(source: &str, marks: &Marks) -> Adapted {
         source: adapter.out,
         variables: adapter.variables,
     }
+}
+
+/// The words that a template names in quotes: letters, digits and `_` only.
+pub(super) fn plain_words(source: &str) -> HashSet<String> {
+    let code = blocks(source)
+        .into_iter()
+        .filter(|(block, _)| *block == Block::Code);
+    let literals = code.flat_map(|(_, text)| tokens(text)).filter_map(literal);
+    literals
+        .filter(|word| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        .collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

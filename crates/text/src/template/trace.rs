@@ -1,5 +1,6 @@
 //! Rendering with a memory of what came from where.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::environment::{REFUSED, Rendering};
 use super::marks::{Marks, is_space};
-use super::source::{adapt, prepare};
+use super::source::{adapt, plain_words, prepare};
 use super::values::{Dict, to_value};
 use crate::rendered::Provenance;
 use crate::{RenderedChat, TextError, TextErrorKind};
@@ -29,13 +30,16 @@ pub(super) fn render(
         now,
     };
     let text = job.plain().map_err(|error| job.explain(name, &error))?;
-    let provenance = match job.marked() {
-        Some((marks, Ok(marked))) if marks.unmark(&marked) == text => {
-            Provenance::Known(user_parts(&marked, &marks))
-        }
-        // The template looked into a text in a way that stand-ins do not follow.
-        _ => Provenance::Unknown(texts(context)),
-    };
+    // The second try is for templates that look a text up in a table of words. Such a word then counts as the
+    // template's own wherever it is a whole text; no control token is a plain word.
+    let known = [HashSet::new(), plain_words(&source)]
+        .into_iter()
+        .find_map(|kept| {
+            let (marks, marked) = job.marked(kept)?;
+            let marked = marked.ok().filter(|marked| marks.unmark(marked) == text)?;
+            Some(user_parts(&marked, &marks))
+        });
+    let provenance = known.map_or_else(|| Provenance::Unknown(texts(context)), Provenance::Known);
     Ok(RenderedChat::new(text, provenance))
 }
 
@@ -52,8 +56,8 @@ impl Job<'_> {
     }
 
     /// The text in stand-ins, unless the conversation has more characters than there are.
-    fn marked(&self) -> Option<(Arc<Marks>, Result<String, Error>)> {
-        let marks = Marks::new(&Json::Object(self.context.clone()), self.source)?;
+    fn marked(&self, kept: HashSet<String>) -> Option<(Arc<Marks>, Result<String, Error>)> {
+        let marks = Marks::new(self.context, self.source)?.keeping(kept);
         let adapted = adapt(self.source, &marks);
         Some(self.run(&adapted.source, marks, adapted.variables))
     }
@@ -93,7 +97,7 @@ impl Job<'_> {
     /// An error with the template's name, the line and the reason, and nothing of the messages: the detail comes from
     /// the rendering in stand-ins, where they can be told from the template's own words.
     fn explain(&self, name: &str, error: &Error) -> TextError {
-        let detail = match (error.kind(), self.marked()) {
+        let detail = match (error.kind(), self.marked(HashSet::new())) {
             (ErrorKind::SyntaxError, _) => error.detail().map(str::to_owned),
             (kind, Some((marks, Err(marked)))) if marked.kind() == kind => {
                 marked.detail().map(|text| blot(text, &marks))

@@ -49,7 +49,10 @@ fn encode_parts(inner: &Inner, text: &str, user: &[Range<usize>]) -> Result<Vec<
     if let Some(pre_tokenizer) = inner.hf.get_pre_tokenizer() {
         pre_tokenizer.pre_tokenize(&mut parts)?;
     }
-    parts.tokenize(|part| tokenize(inner, part.get()))?;
+    parts.tokenize(|part| {
+        let (start, end) = part.offsets_original();
+        tokenize(inner, part.get(), overlap(user, start, end))
+    })?;
     Ok(parts
         .into_encoding(None, 0, OffsetType::None)?
         .get_ids()
@@ -62,17 +65,17 @@ fn contains(ranges: &[Range<usize>], at: usize) -> bool {
     ranges.get(next).is_some_and(|range| range.contains(&at))
 }
 
+/// Whether any of the ranges shares a byte with `start..end`.
+fn overlap(ranges: &[Range<usize>], start: usize, end: usize) -> bool {
+    let next = ranges.partition_point(|range| range.end <= start);
+    ranges.get(next).is_some_and(|range| range.start < end)
+}
+
 /// Whether the normalised character at `at` was made of anything that lies in the ranges.
 fn comes_from(part: &NormalizedString, at: usize, ranges: &[Range<usize>]) -> bool {
     let shift = part.offsets_original().0;
-    match part.convert_offsets(Span::Normalized(at..at + 1)) {
-        Some(span) => {
-            let (start, end) = (span.start + shift, span.end + shift);
-            let next = ranges.partition_point(|range| range.end <= start);
-            ranges.get(next).is_some_and(|range| range.start < end)
-        }
-        None => true,
-    }
+    let span = part.convert_offsets(Span::Normalized(at..at + 1));
+    span.is_none_or(|span| overlap(ranges, span.start + shift, span.end + shift))
 }
 
 fn cut(text: &NormalizedString, parts: &[Part]) -> Result<Vec<Split>, Failure> {
@@ -93,13 +96,14 @@ fn cut(text: &NormalizedString, parts: &[Part]) -> Result<Vec<Split>, Failure> {
 }
 
 /// The tokens of one word. A model may know the string of a control token as a word like any other (Unigram does);
-/// such a token is spelled character by character instead.
-fn tokenize(inner: &Inner, word: &str) -> Result<Vec<Token>, Failure> {
+/// such a token is spelled character by character where the word holds text of a message (`spell`).
+fn tokenize(inner: &Inner, word: &str, spell: bool) -> Result<Vec<Token>, Failure> {
     let model = inner.hf.get_model();
     let tokens = model.tokenize(word)?;
-    if !tokens
-        .iter()
-        .any(|token| inner.control_ids.contains(&token.id))
+    if !spell
+        || !tokens
+            .iter()
+            .any(|token| inner.control_ids.contains(&token.id))
     {
         return Ok(tokens);
     }

@@ -1,6 +1,7 @@
 //! The crate from outside, held against what other software makes of the same input
 //! (`scripts/record_text_reference.py`).
 
+mod control;
 mod data;
 mod templates;
 mod tokenizers;

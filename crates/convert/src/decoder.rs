@@ -12,7 +12,7 @@ use crate::error::ConvertError;
 use crate::family::Config;
 use crate::gguf::Gguf;
 use crate::graph::{Builder, float, int};
-use crate::rope::{self, Rotation};
+use crate::rope::{self, Rotation, Wave};
 use crate::weights::{RowOrder, Weights};
 use product::{Accuracy, Product, multiply};
 
@@ -56,11 +56,12 @@ pub(crate) fn convert(
 }
 
 /// The two tables, and what they are tables of.
-const WAVES: [(&str, fn(f64) -> f64); 2] = [("cos_cache", f64::cos), ("sin_cache", f64::sin)];
+const WAVES: [(&str, Wave); 2] = [("cos_cache", f64::cos), ("sin_cache", f64::sin)];
 
 fn rope_constants(table: &rope::Table) -> Result<[Tensor; 2], ConvertError> {
-    let constant = |(name, wave): (&str, fn(f64) -> f64)| {
-        Tensor::new(name, DataType::F32, table.dims(), table.bytes(wave))
+    let constant = |(name, wave): (&str, Wave)| {
+        let bytes: Vec<u8> = table.pieces(wave).flatten().collect();
+        Tensor::new(name, DataType::F32, table.dims(), bytes)
             .map_err(|e| ConvertError::writing(name, e))
     };
     let [cos, sin] = WAVES;
@@ -88,7 +89,7 @@ impl<'w> Decoder<'_, 'w> {
             Rotation::One(table) => {
                 for (name, wave) in WAVES {
                     self.weights
-                        .computed(name, &table.dims(), &table.bytes(wave))?;
+                        .computed(name, &table.dims(), table.pieces(wave))?;
                 }
             }
             Rotation::Two { short, long } => {

@@ -1,5 +1,7 @@
 //! The tables of cosines and sines that `GroupQueryAttention` rotates by.
 
+use std::ops::Range;
+
 use crate::blocks::dequantise;
 use crate::error::ConvertError;
 use crate::family::Config;
@@ -11,8 +13,18 @@ const FACTORS: &str = "rope_freqs.weight";
 const SHORT: &str = "rope_factors_short.weight";
 const LONG: &str = "rope_factors_long.weight";
 
+/// A longer table is more likely a damaged file than a model: 2 to the 20 positions need half of it.
+const MAX_BYTES: usize = 512 << 20;
+/// LongRoPE's tables lie inside the graph, which is held in memory.
+const MAX_BYTES_INLINE: usize = 128 << 20;
+/// Positions computed at a time.
+const PIECE: usize = 1024;
+
 /// Tensors that are read here rather than converted.
 pub(crate) const TENSORS: [&str; 3] = [FACTORS, SHORT, LONG];
+
+/// Cosine or sine.
+pub(crate) type Wave = fn(f64) -> f64;
 
 /// A model's rotation: one table, or one up to the original length and one beyond.
 pub(crate) enum Rotation {
@@ -31,6 +43,7 @@ impl Rotation {
     pub(crate) fn read(gguf: &Gguf, config: &Config) -> Result<Rotation, ConvertError> {
         let table = |name: &str, positions, magnitude| {
             let frequencies = frequencies(gguf, config, name)?;
+            check_size(positions, frequencies.len(), MAX_BYTES)?;
             Ok(Table {
                 frequencies,
                 positions,
@@ -46,12 +59,26 @@ impl Rotation {
                 config.context,
                 config.magnitude,
             )?)),
-            _ => Ok(Rotation::Two {
-                short: table(SHORT, config.original_context, config.magnitude)?,
-                long: table(LONG, config.context, config.magnitude)?,
-            }),
+            _ => {
+                check_size(config.context, config.rotary / 2, MAX_BYTES_INLINE)?;
+                Ok(Rotation::Two {
+                    short: table(SHORT, config.original_context, config.magnitude)?,
+                    long: table(LONG, config.context, config.magnitude)?,
+                })
+            }
         }
     }
+}
+
+fn check_size(positions: usize, pairs: usize, max: usize) -> Result<(), ConvertError> {
+    // Both are 32-bit numbers, so this fits.
+    let bytes = positions as u128 * pairs as u128 * 4;
+    if bytes > max as u128 {
+        return Err(ConvertError::damaged(format!(
+            "gguf file has a context of {positions} positions, whose rope table would be {bytes} bytes; {max} are accepted"
+        )));
+    }
+    Ok(())
 }
 
 /// Angular frequency per pair of values.
@@ -81,11 +108,16 @@ impl Table {
         [self.positions, self.frequencies.len()]
     }
 
-    /// One row per position of `wave(position * frequency)`, the angle in f32 as models are trained.
-    pub(crate) fn bytes(&self, wave: fn(f64) -> f64) -> Vec<u8> {
-        let [positions, pairs] = self.dims();
-        let mut bytes = Vec::with_capacity(positions * pairs * 4);
-        for position in 0..positions {
+    /// Rows of `wave(position * frequency)`, a piece of them at a time; the angle in f32, as
+    /// models are trained.
+    pub(crate) fn pieces(&self, wave: Wave) -> impl Iterator<Item = Vec<u8>> {
+        let starts = (0..self.positions).step_by(PIECE);
+        starts.map(move |start| self.rows(start..(start + PIECE).min(self.positions), wave))
+    }
+
+    fn rows(&self, positions: Range<usize>, wave: Wave) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(positions.len() * self.frequencies.len() * 4);
+        for position in positions {
             for frequency in &self.frequencies {
                 let angle = position as f32 * frequency;
                 let value = wave(f64::from(angle)) * f64::from(self.magnitude);

@@ -1,5 +1,8 @@
 //! Tensors on their way from the GGUF file into the folder, one at a time.
 
+mod floats;
+mod rows;
+
 use std::collections::HashSet;
 
 use inhouse_onnx::{DataType, Writer};
@@ -10,6 +13,7 @@ use crate::gguf::{Gguf, TensorInfo, TensorType};
 use crate::matrix::{Form, Matrix, Source, Use, ZeroPointForm};
 use crate::report::{Progress, Report};
 use crate::{GgufOptions, ZeroPoints};
+pub(crate) use rows::{RowOrder, Rows};
 
 /// Reads tensors, writes initializers, and keeps count.
 pub(crate) struct Weights<'a> {
@@ -37,41 +41,6 @@ pub(crate) enum Written {
     },
     /// One tensor of floats.
     Float { name: String, dtype: DataType },
-}
-
-/// A GGUF matrix and the order its rows are wanted in.
-#[derive(Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    pub(crate) tensor: &'a TensorInfo,
-    /// Values in a row.
-    pub(crate) k: usize,
-    pub(crate) n: usize,
-    pub(crate) order: RowOrder,
-}
-
-/// How output rows are found in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RowOrder {
-    /// As they are.
-    Same,
-    /// As they are, after so many that belong to something else.
-    After(usize),
-    /// Halves of a head from neighbouring pairs: GGUF stores Llama's q and k for rotary
-    /// embeddings of neighbours, ONNX rotates the halves of a head against each other.
-    Heads(usize),
-}
-
-impl RowOrder {
-    fn source(self, row: usize) -> usize {
-        match self {
-            RowOrder::Same => row,
-            RowOrder::After(skipped) => skipped + row,
-            RowOrder::Heads(size) => {
-                let (head, within, half) = (row / size, row % size, size / 2);
-                head * size + (within % half) * 2 + within / half
-            }
-        }
-    }
 }
 
 impl<'a> Weights<'a> {
@@ -158,14 +127,21 @@ impl<'a> Weights<'a> {
         Ok(())
     }
 
-    /// Writes a table that was computed, not read.
+    /// Writes a table that is computed, not read, piece by piece.
     pub(crate) fn computed(
         &mut self,
         name: &str,
         dims: &[usize],
-        data: &[u8],
+        pieces: impl Iterator<Item = Vec<u8>>,
     ) -> Result<(), ConvertError> {
-        self.add(name, DataType::F32, dims, data)
+        let failed = |e| ConvertError::writing("the weights", e);
+        self.writer
+            .begin(name, DataType::F32, dims)
+            .map_err(failed)?;
+        for piece in pieces {
+            self.writer.write(&piece).map_err(failed)?;
+        }
+        self.writer.end().map_err(failed)
     }
 
     /// Whether these matrices can be written as one, row after row.
@@ -309,36 +285,6 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// `[k, n]`, as `MatMul` wants it, in the file's own float type.
-    fn transposed(&mut self, weight: &str, parts: &[Rows<'_>]) -> Result<Written, ConvertError> {
-        let Some((first, k)) = parts.first().map(|part| (part.tensor, part.k)) else {
-            return Err(ConvertError::unsupported(format!("`{weight}` has no rows")));
-        };
-        let dtype = float_type(first.tensor_type());
-        let width = first.tensor_type().block_bytes();
-        let n: usize = parts.iter().map(|part| part.n).sum();
-        let mut out = vec![0u8; n * k * width];
-        let mut column = 0;
-        for part in parts {
-            let data = self.gguf.tensor_data(part.tensor);
-            transpose_into(&mut out, n, column, part, &data, width);
-            column += part.n;
-            self.count(part.tensor, type_name(dtype), true, part.n * k * width);
-        }
-        self.add(weight, dtype, &[k, n], &out)?;
-        let name = weight.to_owned();
-        Ok(Written::Float { name, dtype })
-    }
-
-    fn table(&mut self, name: &str, rows: Rows<'_>) -> Result<Written, ConvertError> {
-        let dtype = float_type(rows.tensor.tensor_type());
-        let data = self.gguf.tensor_data(rows.tensor);
-        self.add(name, dtype, &[rows.n, rows.k], &data)?;
-        self.count(rows.tensor, type_name(dtype), true, data.len());
-        let name = name.to_owned();
-        Ok(Written::Float { name, dtype })
-    }
-
     fn add(
         &mut self,
         name: &str,
@@ -373,51 +319,6 @@ impl<'a> Weights<'a> {
                 tensor.name()
             ))),
             None => Ok((self.writer, self.report)),
-        }
-    }
-}
-
-fn float_type(tensor_type: TensorType) -> DataType {
-    match tensor_type {
-        TensorType::F16 => DataType::F16,
-        TensorType::BF16 => DataType::BF16,
-        _ => DataType::F32,
-    }
-}
-
-fn type_name(dtype: DataType) -> &'static str {
-    match dtype {
-        DataType::F16 => "f16",
-        DataType::BF16 => "bf16",
-        _ => "f32",
-    }
-}
-
-/// Columns from `first_column` on of a `[k, n]` table, from the rows of `part`.
-fn transpose_into(
-    out: &mut [u8],
-    n: usize,
-    first_column: usize,
-    part: &Rows<'_>,
-    data: &[u8],
-    width: usize,
-) {
-    // A strip of rows at a time, so that what is written stays in the cache.
-    const STRIP: usize = 64;
-    let row_bytes = part.k * width;
-    for strip in (0..part.n).step_by(STRIP) {
-        let rows = strip..(strip + STRIP).min(part.n);
-        for (k, out_row) in out.chunks_exact_mut(n * width).enumerate() {
-            for row in rows.clone() {
-                let from = part.order.source(row) * row_bytes + k * width;
-                let to = (first_column + row) * width;
-                if let (Some(from), Some(to)) = (
-                    data.get(from..from + width),
-                    out_row.get_mut(to..to + width),
-                ) {
-                    to.copy_from_slice(from);
-                }
-            }
         }
     }
 }

@@ -300,6 +300,10 @@ fn fused_projections_and_long_rope() {
     let mut both = model.rows("/model/layers.0/mlp/gate_proj/MatMul");
     both.extend(model.rows("/model/layers.0/mlp/up_proj/MatMul"));
     check(&both, "blk.0.ffn_up.weight");
+    // A tied head of floats is one tensor, which the embedding reads turned.
+    check(&model.rows("/lm_head/MatMul"), "token_embd.weight");
+    let table = model.node("/model/embed_tokens/Transpose").unwrap();
+    assert_eq!(table.input(0), Some("lm_head.MatMul.weight"));
     let choice = model.node("/model/rope_caches_subgraph/If").unwrap();
     assert_eq!(choice.outputs, ["cos_cache", "sin_cache"]);
     let table = |branch: &str, index: usize| {

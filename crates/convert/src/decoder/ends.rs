@@ -1,5 +1,7 @@
 //! The embedding and the head, which may share their weights.
 
+use inhouse_onnx::{Attribute, AttributeValue};
+
 use super::Decoder;
 use super::product::to_f32;
 use crate::error::ConvertError;
@@ -11,11 +13,13 @@ use crate::weights::{RowOrder, Rows, Written};
 pub(super) struct Ends {
     pub(super) embedding: Written,
     pub(super) head: Written,
+    /// Whether the embedding is the head's own tensor of floats, which lies the other way round.
+    turned: bool,
 }
 
 impl Decoder<'_, '_> {
-    /// Writes the embedding and the head. A tied head is written once where
-    /// `GatherBlockQuantized` can read it, that is, unless its zero points are floats.
+    /// Writes the embedding and the head. A tied head is written once where the embedding can
+    /// read it, that is, unless it has zero points that are floats.
     pub(super) fn ends(&mut self) -> Result<Ends, ConvertError> {
         let (k, n) = (self.config.hidden, self.config.vocab);
         let table = self.rows("token_embd.weight", k, n, RowOrder::Same)?;
@@ -28,10 +32,12 @@ impl Decoder<'_, '_> {
         let gathers = self.weights.form(table.tensor.tensor_type(), Use::Gather);
         let embedding = match &written {
             Written::Quantised { form, .. } if tied && gathers == Some(*form) => written.clone(),
+            Written::Float { .. } if tied => written.clone(),
             _ => self.weights.embedding("model.embed_tokens.weight", table)?,
         };
         Ok(Ends {
             embedding,
+            turned: tied && matches!(written, Written::Float { .. }),
             head: written,
         })
     }
@@ -68,10 +74,20 @@ impl Decoder<'_, '_> {
                 graph.node("GatherBlockQuantized", &name, &inputs, attributes)
             }
             Written::Float { name, dtype } => {
+                let mut table = name.clone();
+                if ends.turned {
+                    let perm = Attribute::new("perm", AttributeValue::Ints(vec![1, 0]));
+                    table = graph.node(
+                        "Transpose",
+                        &format!("{base}/Transpose"),
+                        &[name],
+                        vec![perm],
+                    );
+                }
                 let gathered = graph.node(
                     "Gather",
                     &format!("{base}/Gather"),
-                    &[name, "input_ids"],
+                    &[&table, "input_ids"],
                     vec![],
                 );
                 to_f32(graph, &format!("{base}/Cast"), gathered, *dtype)

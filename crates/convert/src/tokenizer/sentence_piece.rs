@@ -69,6 +69,9 @@ fn decoder(prefix: bool) -> Value {
     json!({"type": "Sequence", "decoders": steps})
 }
 
+/// Real vocabularies have two to five ways to make a token; a made-up one could have hundreds.
+const MAX_MERGES_PER_TOKEN: usize = 16;
+
 /// One way to make a token of two others.
 struct Merge<'a> {
     left: &'a str,
@@ -83,6 +86,7 @@ struct Merge<'a> {
 fn merges(vocabulary: &Vocabulary, scores: &[f64]) -> Result<Vec<Value>, ConvertError> {
     let mut merges = Vec::new();
     // Control tokens are found before BPE and are neither made nor used by merges.
+    let most = vocabulary.len() * MAX_MERGES_PER_TOKEN;
     let normal = |kind| matches!(kind, Kind::Normal | Kind::UserDefined | Kind::Unused);
     for (id, text, _) in vocabulary.tokens().filter(|token| normal(token.2)) {
         let score = scores.get(id as usize).copied().unwrap_or(0.0);
@@ -104,6 +108,12 @@ fn merges(vocabulary: &Vocabulary, scores: &[f64]) -> Result<Vec<Value>, Convert
                     chars: (chars, length - chars),
                 });
             }
+        }
+        if merges.len() > most {
+            return Err(ConvertError::damaged(format!(
+                "gguf vocabulary of {} tokens has more than {most} ways to join two into a third: this is no real vocabulary",
+                vocabulary.len()
+            )));
         }
         if let Some(new) = merges.get_mut(first..) {
             new.sort_by_key(|merge| (vocabulary.id(merge.left), vocabulary.id(merge.right)));

@@ -199,7 +199,7 @@ def main():
 
     model = Model("phi3", "phi3", 5, interleaved=False, HEADS=2, KV=1, SIZE=32)
     vocab = byte_level(model.writer, "gpt-4o")
-    model.tensor("token_embd.weight", T.Q4_0, (vocab, model.HIDDEN))
+    model.tensor("token_embd.weight", T.F16, (vocab, model.HIDDEN))
     w, rotary = model.writer, 16  # of 32
     w.add_rope_dimension_count(rotary)
     w.add_rope_scaling_orig_ctx_len(32)

@@ -32,10 +32,16 @@ pub(crate) fn with<R>(bytes: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
 /// As [`with`], in floats.
 #[inline(always)]
 pub(crate) fn with_f32<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    with(len * 4, |bytes| {
-        // SAFETY: the bytes are initialised, aligned to 64, and any of them make a float.
-        let floats =
-            unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast::<f32>(), len) };
-        f(floats)
-    })
+    with(
+        len * 4,
+        // Like all that vectors pass through: a closure left as a function of its own would be
+        // compiled without the instruction set.
+        #[inline(always)]
+        |bytes| {
+            // SAFETY: the bytes are initialised, aligned to 64, and any of them make a float.
+            let floats =
+                unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast::<f32>(), len) };
+            f(floats)
+        },
+    )
 }

@@ -16,6 +16,8 @@ pub(super) struct Matrix<'a, E> {
 
 /// Columns a task has: whole cache lines of each row, and tiles of every vector width.
 const COLUMNS: usize = 128;
+/// Rows of weights that all rows of activations meet before the next: with those columns, 128 KB.
+const DEPTH: usize = 256;
 
 /// `out = x * weights`
 pub(super) fn matmul_columns<E: Element>(
@@ -56,43 +58,41 @@ impl<E: Element> Op for ColumnsTask<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let rows = self.output.rows();
-        let mut row = 0;
-        while rows - row >= 4 {
-            self.rows::<S, 4>(s, row);
-            row += 4;
+        for row in 0..rows {
+            // SAFETY: these columns are this task's alone.
+            unsafe { self.output.row_part(row, self.range.start, self.range.len()) }.fill(0.0);
         }
-        while row < rows {
-            self.rows::<S, 1>(s, row);
-            row += 1;
+        for k in (0..self.weights.k).step_by(DEPTH) {
+            let k = k..self.weights.k.min(k + DEPTH);
+            let mut row = 0;
+            while rows - row >= 4 {
+                self.rows::<S, 4>(s, row, k.clone());
+                row += 4;
+            }
+            while row < rows {
+                self.rows::<S, 1>(s, row, k.clone());
+                row += 1;
+            }
         }
     }
 }
 
 impl<E: Element> ColumnsTask<'_, E> {
     #[inline(always)]
-    fn rows<S: Simd, const M: usize>(&self, s: S, row: usize) {
-        let Matrix { data, n, k } = self.weights;
-        let x: [*const f32; M] = std::array::from_fn(|m| self.x[(row + m) * k..][..k].as_ptr());
+    fn rows<S: Simd, const M: usize>(&self, s: S, row: usize, k: Range<usize>) {
+        let Matrix { data, n, k: row_len } = self.weights;
+        let mut x = [std::ptr::null(); M];
+        let mut out = [std::ptr::null_mut(); M];
         for m in 0..M {
-            // SAFETY: these columns are this task's alone.
-            unsafe {
-                self.output
-                    .row_part(row + m, self.range.start, self.range.len())
-            }
-            .fill(0.0);
+            x[m] = self.x[(row + m) * row_len..][k.clone()].as_ptr();
+            // SAFETY: these columns are this task's alone, and none of the parts is turned into a
+            // reference again until they are done with.
+            out[m] = unsafe { self.output.row_part(row + m, self.range.start, self.range.len()) }.as_mut_ptr();
         }
-        let out: [*mut f32; M] = std::array::from_fn(|m| {
-            // SAFETY: as above, and none of these is turned into a reference until they are done with.
-            unsafe {
-                self.output
-                    .row_part(row + m, self.range.start, self.range.len())
-            }
-            .as_mut_ptr()
-        });
-        let weights = &data[self.range.start..];
-        assert!(weights.len() >= (k - 1) * n + self.range.len());
+        let weights = &data[k.start * n + self.range.start..];
+        assert!(weights.len() >= (k.len() - 1) * n + self.range.len());
         // SAFETY: the line above is for the weights; inputs and outputs are parts of those lengths.
-        unsafe { add_products::<S, E, M>(s, weights.as_ptr(), n, x, k, out, self.range.len()) };
+        unsafe { add_products::<S, E, M>(s, weights.as_ptr(), n, x, k.len(), out, self.range.len()) };
     }
 }
 

@@ -58,6 +58,11 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn store_f16(self, x: Self::F, to: *mut f16);
     unsafe fn load_bf16(self, from: *const bf16) -> Self::F;
 
+    /// Reads `LANES` bytes, as numbers from 0 to 255.
+    unsafe fn load_u8(self, from: *const u8) -> Self::F;
+    /// Reads `LANES` bytes: twice as many numbers from 0 to 15, of each byte the low half first.
+    unsafe fn load_nibbles(self, from: *const u8) -> [Self::F; 2];
+
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;

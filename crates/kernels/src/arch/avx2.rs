@@ -76,6 +76,22 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_u8(self, from: *const u8) -> __m256 {
+        vectors! { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_nibbles(self, from: *const u8) -> [__m256; 2] {
+        vectors! {
+            // Each byte in 16 bits, the high half moved up to the byte beside it.
+            let x = _mm_cvtepu8_epi16(_mm_loadl_epi64(from.cast()));
+            let x = _mm_and_si128(_mm_or_si128(x, _mm_slli_epi16::<4>(x)), _mm_set1_epi8(15));
+            let low = _mm256_cvtepu8_epi32(x);
+            let high = _mm256_cvtepu8_epi32(_mm_srli_si128::<8>(x));
+            [_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)]
+        }
+    }
+
+    #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {
         vectors! { _mm256_add_ps(a, b) }
     }

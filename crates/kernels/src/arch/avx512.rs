@@ -81,6 +81,23 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn load_u8(self, from: *const u8) -> __m512 {
+        vectors! { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_nibbles(self, from: *const u8) -> [__m512; 2] {
+        vectors! {
+            // Each byte in 16 bits, the high half moved up to the byte beside it.
+            let x = _mm256_cvtepu8_epi16(_mm_loadu_si128(from.cast()));
+            let x = _mm256_or_si256(x, _mm256_slli_epi16::<4>(x));
+            let x = _mm256_and_si256(x, _mm256_set1_epi8(15));
+            let low = _mm512_cvtepu8_epi32(_mm256_castsi256_si128(x));
+            let high = _mm512_cvtepu8_epi32(_mm256_extracti128_si256::<1>(x));
+            [_mm512_cvtepi32_ps(low), _mm512_cvtepi32_ps(high)]
+        }
+    }
+
+    #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {
         vectors! { _mm512_add_ps(a, b) }
     }

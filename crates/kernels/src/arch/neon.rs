@@ -111,6 +111,22 @@ impl<const DOT: bool> Simd for Neon<DOT> {
     }
 
     #[inline(always)]
+    unsafe fn load_u8(self, from: *const u8) -> float32x4_t {
+        vectors! {
+            let x = vcreate_u8(u64::from(from.cast::<u32>().read_unaligned()));
+            vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(x))))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_nibbles(self, from: *const u8) -> [float32x4_t; 2] {
+        vectors! {
+            let x = vcreate_u8(u64::from(from.cast::<u32>().read_unaligned()));
+            let x = vmovl_u8(vzip1_u8(vand_u8(x, vdup_n_u8(15)), vshr_n_u8::<4>(x)));
+            [vcvtq_f32_u32(vmovl_u16(vget_low_u16(x))), vcvtq_f32_u32(vmovl_high_u16(x))]
+        }
+    }
+
+    #[inline(always)]
     fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         vectors! { vaddq_f32(a, b) }
     }

@@ -78,6 +78,20 @@ impl Simd for Portable {
         array_of(0.0, |i| x[i].to_f32_const())
     }
     #[inline(always)]
+    unsafe fn load_u8(self, from: *const u8) -> Self::F {
+        // SAFETY: see above.
+        let x = unsafe { from.cast::<[u8; LANES]>().read() };
+        array_of(0.0, |i| f32::from(x[i]))
+    }
+    #[inline(always)]
+    unsafe fn load_nibbles(self, from: *const u8) -> [Self::F; 2] {
+        // SAFETY: see above.
+        let x = unsafe { from.cast::<[u8; LANES]>().read() };
+        let value = |i: usize| f32::from(x[i / 2] >> (i % 2 * 4) & 15);
+        [array_of(0.0, value), array_of(0.0, |i| value(LANES + i))]
+    }
+
+    #[inline(always)]
     fn add(self, a: Self::F, b: Self::F) -> Self::F {
         zip(a, b, |a, b| a + b)
     }

@@ -60,7 +60,11 @@ impl<E: Element> Op for ColumnsTask<'_, E> {
         let rows = self.output.rows();
         for row in 0..rows {
             // SAFETY: these columns are this task's alone.
-            unsafe { self.output.row_part(row, self.range.start, self.range.len()) }.fill(0.0);
+            unsafe {
+                self.output
+                    .row_part(row, self.range.start, self.range.len())
+            }
+            .fill(0.0);
         }
         for k in (0..self.weights.k).step_by(DEPTH) {
             let k = k..self.weights.k.min(k + DEPTH);
@@ -80,19 +84,29 @@ impl<E: Element> Op for ColumnsTask<'_, E> {
 impl<E: Element> ColumnsTask<'_, E> {
     #[inline(always)]
     fn rows<S: Simd, const M: usize>(&self, s: S, row: usize, k: Range<usize>) {
-        let Matrix { data, n, k: row_len } = self.weights;
+        let Matrix {
+            data,
+            n,
+            k: row_len,
+        } = self.weights;
         let mut x = [std::ptr::null(); M];
         let mut out = [std::ptr::null_mut(); M];
         for m in 0..M {
             x[m] = self.x[(row + m) * row_len..][k.clone()].as_ptr();
             // SAFETY: these columns are this task's alone, and none of the parts is turned into a
             // reference again until they are done with.
-            out[m] = unsafe { self.output.row_part(row + m, self.range.start, self.range.len()) }.as_mut_ptr();
+            out[m] = unsafe {
+                self.output
+                    .row_part(row + m, self.range.start, self.range.len())
+            }
+            .as_mut_ptr();
         }
         let weights = &data[k.start * n + self.range.start..];
         assert!(weights.len() >= (k.len() - 1) * n + self.range.len());
         // SAFETY: the line above is for the weights; inputs and outputs are parts of those lengths.
-        unsafe { add_products::<S, E, M>(s, weights.as_ptr(), n, x, k.len(), out, self.range.len()) };
+        unsafe {
+            add_products::<S, E, M>(s, weights.as_ptr(), n, x, k.len(), out, self.range.len())
+        };
     }
 }
 

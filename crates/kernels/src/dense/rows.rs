@@ -96,13 +96,11 @@ impl<W: WeightRows> RowsTask<'_, W> {
     fn stretch<S: Simd>(&self, s: S, n: usize, k: Range<usize>, room: &mut [f32]) {
         let features = N.min(self.range.end - n);
         // Where there are fewer than four, those left over are never stored; any content will do.
-        let mut rooms = room.chunks_exact_mut(STRETCH);
-        let w: [*const f32; N] = std::array::from_fn(|i| {
-            let room = rooms.next().unwrap_or_default();
-            self.weights
-                .stretch(s, n + i.min(features - 1), k.clone(), room)
-                .as_ptr()
-        });
+        let mut w = [std::ptr::null(); N];
+        for (i, (w, room)) in w.iter_mut().zip(room.chunks_exact_mut(STRETCH)).enumerate() {
+            let row = n + i.min(features - 1);
+            *w = self.weights.stretch(s, row, k.clone(), room).as_ptr();
+        }
         let rows = self.output.rows();
         let mut row = 0;
         while rows - row >= 4 && S::REGISTERS >= 32 {

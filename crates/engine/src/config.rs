@@ -115,10 +115,14 @@ impl GenaiConfig {
     /// the folder, beams above one or a diversity penalty.
     pub fn parse(bytes: &[u8]) -> Result<Self, EngineError> {
         if bytes.len() > MAX_BYTES {
-            return Err(invalid(format!("has {} bytes; more than {MAX_BYTES} cannot be right", bytes.len())));
+            return Err(invalid(format!(
+                "has {} bytes; more than {MAX_BYTES} cannot be right",
+                bytes.len()
+            )));
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let file: File = serde_json::from_slice(bytes).map_err(|e| invalid(format!("is not understood: {e}")))?;
+        let file: File = serde_json::from_slice(bytes)
+            .map_err(|e| invalid(format!("is not understood: {e}")))?;
         let mut warnings = Vec::new();
         warn_unknown("", &file.unknown, &mut warnings);
         warn_unknown("model.", &file.model.unknown, &mut warnings);
@@ -153,13 +157,25 @@ impl GenaiConfig {
             ("model.context_length", self.context_length),
             ("model.vocab_size", self.vocab_size),
             ("model.decoder.num_hidden_layers", decoder.num_hidden_layers),
-            ("model.decoder.num_attention_heads", decoder.num_attention_heads),
-            ("model.decoder.num_key_value_heads", decoder.num_key_value_heads),
+            (
+                "model.decoder.num_attention_heads",
+                decoder.num_attention_heads,
+            ),
+            (
+                "model.decoder.num_key_value_heads",
+                decoder.num_key_value_heads,
+            ),
             ("model.decoder.hidden_size", decoder.hidden_size),
         ] {
-            let limit = if key.ends_with("_length") { usize::MAX >> 8 } else { MAX_COUNT * 16 };
+            let limit = if key.ends_with("_length") {
+                usize::MAX >> 8
+            } else {
+                MAX_COUNT * 16
+            };
             if value == 0 || value > limit {
-                return Err(invalid(format!("{key} is {value}; it must be between 1 and {limit}")));
+                return Err(invalid(format!(
+                    "{key} is {value}; it must be between 1 and {limit}"
+                )));
             }
         }
         check_inside("model.decoder.filename", &decoder.filename)?;
@@ -175,7 +191,11 @@ fn invalid(what: String) -> EngineError {
 }
 
 fn warn_unknown(section: &str, unknown: &Map<String, Value>, warnings: &mut Vec<String>) {
-    warnings.extend(unknown.keys().map(|key| format!("genai_config.json: {section}{key} is not known and was passed over")));
+    warnings.extend(
+        unknown.keys().map(|key| {
+            format!("genai_config.json: {section}{key} is not known and was passed over")
+        }),
+    );
 }
 
 /// A path of the file must stay inside the model folder.
@@ -183,26 +203,40 @@ fn check_inside(key: &str, path: &str) -> Result<(), EngineError> {
     use std::path::{Component, Path};
     let inside = !path.is_empty()
         && !path.contains(['\\', '\0', ':'])
-        && Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        && Path::new(path)
+            .components()
+            .all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     if inside {
         return Ok(());
     }
-    Err(invalid(format!("{key} is {path:?}; it must be a relative path inside the model folder")))
+    Err(invalid(format!(
+        "{key} is {path:?}; it must be a relative path inside the model folder"
+    )))
 }
 
 fn eos(model: &ModelSection) -> Vec<u32> {
-    let ids = model.eos_token_id.as_ref().map(TokenIds::all).unwrap_or_default();
+    let ids = model
+        .eos_token_id
+        .as_ref()
+        .map(TokenIds::all)
+        .unwrap_or_default();
     if !ids.is_empty() {
         return ids;
     }
-    model.pad_token_id.as_ref().map(TokenIds::all).unwrap_or_default()
+    model
+        .pad_token_id
+        .as_ref()
+        .map(TokenIds::all)
+        .unwrap_or_default()
 }
 
 fn decoder(file: DecoderSection) -> Result<DecoderConfig, EngineError> {
     let name = |names: &Map<String, Value>, key: &str, default: &str| match names.get(key) {
         None => Ok(default.to_owned()),
         Some(Value::String(name)) => Ok(name.clone()),
-        Some(other) => Err(invalid(format!("model.decoder names: {key} is {other}; it must be a string"))),
+        Some(other) => Err(invalid(format!(
+            "model.decoder names: {key} is {other}; it must be a string"
+        ))),
     };
     Ok(DecoderConfig {
         input_ids: name(&file.inputs, "input_ids", "input_ids")?,
@@ -228,13 +262,20 @@ fn search(file: &SearchSection, context_length: usize) -> Result<SearchConfig, E
         )));
     }
     if file.diversity_penalty != 0.0 {
-        return Err(invalid("search.diversity_penalty belongs to beam search, which is not supported; set it to 0".into()));
+        return Err(invalid(
+            "search.diversity_penalty belongs to beam search, which is not supported; set it to 0"
+                .into(),
+        ));
     }
-    for (key, value) in
-        [("temperature", file.temperature), ("top_p", file.top_p), ("repetition_penalty", file.repetition_penalty)]
-    {
+    for (key, value) in [
+        ("temperature", file.temperature),
+        ("top_p", file.top_p),
+        ("repetition_penalty", file.repetition_penalty),
+    ] {
         if !value.is_finite() || value < 0.0 {
-            return Err(invalid(format!("search.{key} is {value}; it must be a number from 0 up")));
+            return Err(invalid(format!(
+                "search.{key} is {value}; it must be a number from 0 up"
+            )));
         }
     }
     Ok(SearchConfig {
@@ -242,7 +283,11 @@ fn search(file: &SearchSection, context_length: usize) -> Result<SearchConfig, E
         temperature: file.temperature,
         top_k: file.top_k,
         top_p: file.top_p,
-        repetition_penalty: if file.repetition_penalty == 0.0 { 1.0 } else { file.repetition_penalty },
+        repetition_penalty: if file.repetition_penalty == 0.0 {
+            1.0
+        } else {
+            file.repetition_penalty
+        },
         min_length: file.min_length,
         max_length: match file.max_length {
             0 => context_length,
@@ -381,7 +426,9 @@ impl TokenIds {
             Self::One(id) => std::slice::from_ref(id),
             Self::Many(ids) => ids,
         };
-        ids.iter().filter_map(|&id| u32::try_from(id).ok()).collect()
+        ids.iter()
+            .filter_map(|&id| u32::try_from(id).ok())
+            .collect()
     }
 
     fn first(&self) -> Option<u32> {
@@ -397,13 +444,18 @@ mod tests {
         "decoder": {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1 DECODER}}, "search": {SEARCH}}"#;
 
     fn parse(extra: &str, decoder: &str, search: &str) -> Result<GenaiConfig, EngineError> {
-        let text = SMALL.replace("EXTRA", extra).replace("DECODER", decoder).replace("SEARCH", search);
+        let text = SMALL
+            .replace("EXTRA", extra)
+            .replace("DECODER", decoder)
+            .replace("SEARCH", search);
         GenaiConfig::parse(text.as_bytes())
     }
 
     #[test]
     fn end_tokens_are_a_number_a_list_or_the_padding() {
-        let check = |extra: &str, ids: &[u32]| assert_eq!(parse(extra, "", "").unwrap().eos_token_ids, ids, "{extra}");
+        let check = |extra: &str, ids: &[u32]| {
+            assert_eq!(parse(extra, "", "").unwrap().eos_token_ids, ids, "{extra}")
+        };
         check(r#""eos_token_id": 7,"#, &[7]);
         check(r#""eos_token_id": [200020, 199999],"#, &[200020, 199999]);
         check(r#""eos_token_id": [], "pad_token_id": 3,"#, &[3]);
@@ -415,15 +467,29 @@ mod tests {
     fn absent_search_values_are_those_of_genai() {
         let search = parse("", "", "").unwrap().search;
         assert!(!search.do_sample);
-        assert_eq!((search.temperature, search.top_k, search.top_p), (1.0, 50, 0.0));
-        assert_eq!((search.repetition_penalty, search.max_length, search.chunk_size), (1.0, 64, None));
+        assert_eq!(
+            (search.temperature, search.top_k, search.top_p),
+            (1.0, 50, 0.0)
+        );
+        assert_eq!(
+            (
+                search.repetition_penalty,
+                search.max_length,
+                search.chunk_size
+            ),
+            (1.0, 64, None)
+        );
     }
 
     #[test]
     fn unknown_keys_are_warnings() {
         let config = parse(r#""shiny": 1,"#, r#", "pipeline": []"#, r#""swirl": true"#).unwrap();
         assert_eq!(config.warnings.len(), 3);
-        assert!(config.warnings[0].contains("model.shiny"), "{:?}", config.warnings);
+        assert!(
+            config.warnings[0].contains("model.shiny"),
+            "{:?}",
+            config.warnings
+        );
     }
 
     #[test]
@@ -439,8 +505,18 @@ mod tests {
         check("", r#", "filename": "/etc/passwd""#, "", "filename");
         check("", r#", "filename": "a\\..\\b""#, "", "filename");
         check(r#""tokenizer_dir": "../x","#, "", "", "tokenizer_dir");
-        check("", r#", "num_key_value_heads": 0"#, "", "num_key_value_heads");
-        assert!(GenaiConfig::parse(b"{").unwrap_err().to_string().contains("genai_config.json"));
+        check(
+            "",
+            r#", "num_key_value_heads": 0"#,
+            "",
+            "num_key_value_heads",
+        );
+        assert!(
+            GenaiConfig::parse(b"{")
+                .unwrap_err()
+                .to_string()
+                .contains("genai_config.json")
+        );
         assert!(GenaiConfig::parse(&vec![b' '; MAX_BYTES + 1]).is_err());
     }
 
@@ -448,7 +524,14 @@ mod tests {
     fn names_of_the_graph_can_differ() {
         let names = r#", "inputs": {"input_ids": "ids", "past_key_names": "k%d"}, "outputs": {"logits": "scores"}"#;
         let decoder = parse("", names, "").unwrap().decoder;
-        assert_eq!((&*decoder.input_ids, &*decoder.past_key_names, &*decoder.logits), ("ids", "k%d", "scores"));
+        assert_eq!(
+            (
+                &*decoder.input_ids,
+                &*decoder.past_key_names,
+                &*decoder.logits
+            ),
+            ("ids", "k%d", "scores")
+        );
         assert_eq!(decoder.past_value_names, "past_key_values.%d.value");
     }
 }

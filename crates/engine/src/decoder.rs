@@ -75,7 +75,10 @@ pub(crate) enum Qkv {
 impl Qkv {
     /// The projections with the widths they must have.
     pub(crate) fn parts(&self, shape: &Shape) -> Vec<(&Linear, usize)> {
-        let (query, key) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let (query, key) = (
+            shape.heads * shape.head_dim,
+            shape.kv_heads * shape.head_dim,
+        );
         match self {
             Self::Packed(qkv) => vec![(qkv, shape.qkv())],
             Self::Separate { q, k, v } => vec![(q, query), (k, key), (v, key)],
@@ -94,7 +97,10 @@ pub(crate) struct Mlp {
 pub(crate) enum GateUp {
     /// Gate in the first half of the output, up in the second.
     Packed(Linear),
-    Separate { gate: Linear, up: Linear },
+    Separate {
+        gate: Linear,
+        up: Linear,
+    },
 }
 
 impl GateUp {
@@ -126,7 +132,10 @@ pub(crate) enum Activation {
 impl Decoder {
     /// Every linear layer in the order a forward runs them.
     pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {
-        self.layers.iter().flat_map(|layer| layer.linears(&self.shape)).chain([&self.head])
+        self.layers
+            .iter()
+            .flat_map(|layer| layer.linears(&self.shape))
+            .chain([&self.head])
     }
 
     /// Bytes of weights that decoding one token reads.
@@ -137,8 +146,21 @@ impl Decoder {
 
 impl Layer {
     fn linears(&self, shape: &Shape) -> Vec<&Linear> {
-        let qkv = self.attention.qkv.parts(shape).into_iter().map(|(linear, _)| linear);
-        let gate_up = self.mlp.gate_up.parts().into_iter().map(|(linear, _)| linear);
-        qkv.chain([&self.attention.output]).chain(gate_up).chain([&self.mlp.down]).collect()
+        let qkv = self
+            .attention
+            .qkv
+            .parts(shape)
+            .into_iter()
+            .map(|(linear, _)| linear);
+        let gate_up = self
+            .mlp
+            .gate_up
+            .parts()
+            .into_iter()
+            .map(|(linear, _)| linear);
+        qkv.chain([&self.attention.output])
+            .chain(gate_up)
+            .chain([&self.mlp.down])
+            .collect()
     }
 }

@@ -1,8 +1,9 @@
 //! The KV cache: pages of a fixed number of positions, owned together by the sequences that share them.
 //!
 //! A sequence grows page by page, so nothing is allocated for a context that may never be used. A page holds keys
-//! and values of every layer for its positions, laid out [layer, key or value, kv head, position, head_dim]: what
-//! one head of one layer reads is contiguous. Pages are counted references; writing to one that is shared copies it
+//! and values of every layer for its positions, each laid out [layer, kv head, position, head_dim]: what
+//! one head of one layer reads is contiguous. In the two-byte form keys are 16-bit integers with a scale for each head
+//! and position, and values halves: see [`KvPage::Half`] for why. Pages are counted references; writing to one that is shared copies it
 //! first, so sequences with a common prefix can hold the same pages.
 
 use std::sync::Arc;
@@ -45,7 +46,13 @@ pub(crate) struct KvShape {
 impl KvShape {
     /// Bytes that one token takes in all layers.
     pub(crate) fn bytes_per_token(&self) -> usize {
-        self.layers * 2 * self.kv_heads * self.head_dim * self.kind.width()
+        let scales = if self.kind == KvType::F16 { 4 } else { 0 };
+        self.layers * self.kv_heads * (2 * self.head_dim * self.kind.width() + scales)
+    }
+
+    /// Heads of one layer times positions in a page.
+    fn lines(&self) -> usize {
+        self.kv_heads * PAGE_TOKENS
     }
 
     /// Values of the keys (or values) of one layer in a page.
@@ -56,16 +63,31 @@ impl KvShape {
 
 #[derive(Clone)]
 enum Page {
-    F16(Box<[f16]>),
-    F32(Box<[f32]>),
+    /// Keys [layer, kv head, position, head_dim] with scales [layer, kv head, position], and values like the keys.
+    Half {
+        keys: Box<[i16]>,
+        scales: Box<[f32]>,
+        values: Box<[f16]>,
+    },
+    Single {
+        keys: Box<[f32]>,
+        values: Box<[f32]>,
+    },
 }
 
 impl Page {
     fn new(shape: &KvShape) -> Self {
-        let len = shape.layers * 2 * shape.plane();
+        let len = shape.layers * shape.plane();
         match shape.kind {
-            KvType::F16 => Self::F16(vec![f16::ZERO; len].into()),
-            KvType::F32 => Self::F32(vec![0.0; len].into()),
+            KvType::F16 => Self::Half {
+                keys: vec![0; len].into(),
+                scales: vec![0.0; shape.layers * shape.lines()].into(),
+                values: vec![f16::ZERO; len].into(),
+            },
+            KvType::F32 => Self::Single {
+                keys: vec![0.0; len].into(),
+                values: vec![0.0; len].into(),
+            },
         }
     }
 }
@@ -79,7 +101,11 @@ pub(crate) struct KvCache {
 
 impl KvCache {
     pub(crate) fn new(shape: KvShape) -> Self {
-        Self { shape, pages: Vec::new(), len: 0 }
+        Self {
+            shape,
+            pages: Vec::new(),
+            len: 0,
+        }
     }
 
     /// Positions that are filled.
@@ -89,7 +115,11 @@ impl KvCache {
 
     /// A second sequence with the same content; pages are shared until one of the two writes.
     pub(crate) fn fork(&self) -> Self {
-        Self { shape: self.shape, pages: self.pages.clone(), len: self.len }
+        Self {
+            shape: self.shape,
+            pages: self.pages.clone(),
+            len: self.len,
+        }
     }
 
     /// Forgets what is beyond `len`.
@@ -102,7 +132,8 @@ impl KvCache {
     pub(crate) fn reserve(&mut self, count: usize) {
         let pages = (self.len + count).div_ceil(PAGE_TOKENS);
         let shape = self.shape;
-        self.pages.resize_with(pages.max(self.pages.len()), || Arc::new(Page::new(&shape)));
+        self.pages
+            .resize_with(pages.max(self.pages.len()), || Arc::new(Page::new(&shape)));
     }
 
     /// Counts `count` positions that were written.
@@ -111,17 +142,38 @@ impl KvCache {
     }
 
     /// Writes keys and values of one position, each [kv heads, head_dim], into one layer.
-    pub(crate) fn write(&mut self, kernels: Kernels, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
-        let KvShape { kv_heads, head_dim, .. } = self.shape;
-        let plane = self.shape.plane();
+    pub(crate) fn write(
+        &mut self,
+        kernels: Kernels,
+        layer: usize,
+        position: usize,
+        keys: &[f32],
+        values: &[f32],
+    ) {
+        let KvShape {
+            kv_heads, head_dim, ..
+        } = self.shape;
+        let lines = self.shape.lines();
         let page = Arc::make_mut(&mut self.pages[position / PAGE_TOKENS]);
-        for (side, source) in [keys, values].into_iter().enumerate() {
-            for head in 0..kv_heads {
-                let at = (layer * 2 + side) * plane + (head * PAGE_TOKENS + position % PAGE_TOKENS) * head_dim;
-                let source = &source[head * head_dim..][..head_dim];
-                match page {
-                    Page::F16(data) => kernels.f32_to_f16(source, &mut data[at..][..head_dim]),
-                    Page::F32(data) => data[at..][..head_dim].copy_from_slice(source),
+        for head in 0..kv_heads {
+            let line = layer * lines + head * PAGE_TOKENS + position % PAGE_TOKENS;
+            let (key, value) = (
+                &keys[head * head_dim..][..head_dim],
+                &values[head * head_dim..][..head_dim],
+            );
+            let at = line * head_dim..(line + 1) * head_dim;
+            match page {
+                Page::Half {
+                    keys,
+                    scales,
+                    values,
+                } => {
+                    scales[line] = kernels.quantize_i16(key, &mut keys[at.clone()]);
+                    kernels.f32_to_f16(value, &mut values[at]);
+                }
+                Page::Single { keys, values } => {
+                    keys[at.clone()].copy_from_slice(key);
+                    values[at].copy_from_slice(value);
                 }
             }
         }
@@ -129,13 +181,24 @@ impl KvCache {
 
     /// The pages of one layer, as the attention kernel reads them.
     pub(crate) fn layer(&self, layer: usize) -> Vec<KvPage<'_>> {
-        let plane = self.shape.plane();
-        let at = layer * 2 * plane;
+        let (plane, lines) = (self.shape.plane(), self.shape.lines());
+        let at = layer * plane..(layer + 1) * plane;
         self.pages
             .iter()
             .map(|page| match &**page {
-                Page::F16(data) => KvPage::F16 { k: &data[at..][..plane], v: &data[at + plane..][..plane] },
-                Page::F32(data) => KvPage::F32 { k: &data[at..][..plane], v: &data[at + plane..][..plane] },
+                Page::Half {
+                    keys,
+                    scales,
+                    values,
+                } => KvPage::Half {
+                    k: &keys[at.clone()],
+                    k_scales: &scales[layer * lines..][..lines],
+                    v: &values[at.clone()],
+                },
+                Page::Single { keys, values } => KvPage::F32 {
+                    k: &keys[at.clone()],
+                    v: &values[at.clone()],
+                },
             })
             .collect()
     }
@@ -145,7 +208,12 @@ impl KvCache {
 mod tests {
     use super::*;
 
-    const SHAPE: KvShape = KvShape { layers: 2, kv_heads: 2, head_dim: 4, kind: KvType::F32 };
+    const SHAPE: KvShape = KvShape {
+        layers: 2,
+        kv_heads: 2,
+        head_dim: 4,
+        kind: KvType::F32,
+    };
 
     fn filled(len: usize) -> KvCache {
         let mut cache = KvCache::new(SHAPE);
@@ -160,7 +228,9 @@ mod tests {
 
     fn key(cache: &KvCache, position: usize, head: usize) -> f32 {
         let pages = cache.layer(1);
-        let KvPage::F32 { k, .. } = &pages[position / PAGE_TOKENS] else { panic!("pages are f32") };
+        let KvPage::F32 { k, .. } = &pages[position / PAGE_TOKENS] else {
+            panic!("pages are f32")
+        };
         k[(head * PAGE_TOKENS + position % PAGE_TOKENS) * 4]
     }
 
@@ -184,14 +254,22 @@ mod tests {
         fork.write(Kernels::best(), 1, PAGE_TOKENS + 4, &[-1.0; 8], &[-1.0; 8]);
         fork.commit(1);
         assert_eq!(key(&fork, PAGE_TOKENS + 4, 1), -1.0);
-        assert_eq!(key(&cache, PAGE_TOKENS + 4, 1), ((PAGE_TOKENS + 4) * 8 + 4) as f32);
+        assert_eq!(
+            key(&cache, PAGE_TOKENS + 4, 1),
+            ((PAGE_TOKENS + 4) * 8 + 4) as f32
+        );
         assert!(Arc::ptr_eq(&cache.pages[0], &fork.pages[0]));
         assert!(!Arc::ptr_eq(&cache.pages[1], &fork.pages[1]));
     }
 
     #[test]
-    fn a_token_of_phi_4_mini_takes_128_kib_in_f16() {
-        let shape = KvShape { layers: 32, kv_heads: 8, head_dim: 128, kind: KvType::F16 };
-        assert_eq!(shape.bytes_per_token(), 128 << 10);
+    fn a_token_of_phi_4_mini_takes_129_kib_in_the_two_byte_form() {
+        let shape = KvShape {
+            layers: 32,
+            kv_heads: 8,
+            head_dim: 128,
+            kind: KvType::F16,
+        };
+        assert_eq!(shape.bytes_per_token(), 129 << 10);
     }
 }

@@ -31,7 +31,9 @@ mod weights;
 
 pub use config::{DecoderConfig, GenaiConfig, MarkTokens, SearchConfig};
 pub use error::{EngineError, ErrorKind};
-pub use generate::{Event, Finish, FinishReason, GenerateOptions, Generation, Timings, Usage, Words};
+pub use generate::{
+    Event, Finish, FinishReason, GenerateOptions, Generation, Timings, Usage, Words,
+};
 pub use kv::KvType;
 pub use memory::MemoryEstimate;
 pub use model::{LoadOptions, Model, ModelInfo, Precision, Sequence};

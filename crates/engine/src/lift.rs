@@ -27,13 +27,29 @@ use norm::Stream;
 ///
 /// # Errors
 /// The graph is not a decoder this engine knows: the message names family, node, operator and what differs.
-pub(crate) fn lift(model: &inhouse_onnx::Model, config: &GenaiConfig) -> Result<Decoder, EngineError> {
-    Lift { graph: GraphView::new(&model.graph, config)?, config, ropes: Vec::new() }.decoder()
+pub(crate) fn lift(
+    model: &inhouse_onnx::Model,
+    config: &GenaiConfig,
+) -> Result<Decoder, EngineError> {
+    let literal_levels = model.producer == OURS;
+    Lift {
+        graph: GraphView::new(&model.graph, config)?,
+        config,
+        ropes: Vec::new(),
+        literal_levels,
+    }
+    .decoder()
 }
+
+/// What our converter writes as the producer.
+const OURS: &str = "inhouse";
 
 struct Lift<'a> {
     graph: GraphView<'a>,
     config: &'a GenaiConfig,
+    /// Take `accuracy_level` at its word. ONNX Runtime passes over it for float zero points and computes in f32, and
+    /// what others exported was judged that way; our converter writes level 4 where it means int8 activations.
+    literal_levels: bool,
     /// Tables found so far, by the name of their cosines.
     ropes: Vec<(String, crate::decoder::rope::Rope)>,
 }
@@ -66,9 +82,14 @@ impl<'a> Lift<'a> {
         }
         blocks.reverse();
         let embedding = self.embedding(&stream)?;
-        let heads = blocks.first().map(|block| block.heads).ok_or_else(|| self.graph.unsupported("has no layers"))?;
+        let heads = blocks
+            .first()
+            .map(|block| block.heads)
+            .ok_or_else(|| self.graph.unsupported("has no layers"))?;
         if let Some(index) = blocks.iter().position(|block| block.heads != heads) {
-            return Err(self.graph.unsupported(format!("layer {index} has other head counts than layer 0")));
+            return Err(self
+                .graph
+                .unsupported(format!("layer {index} has other head counts than layer 0")));
         }
         let shape = Shape {
             hidden: head.final_norm.weight.len(),
@@ -76,7 +97,13 @@ impl<'a> Lift<'a> {
             kv_heads: heads.kv,
             head_dim: heads.dim,
             vocab: head.linear.n(),
-            context: self.config.context_length.min(self.ropes.iter().map(|(_, r)| r.positions()).min().unwrap_or(usize::MAX)),
+            context: self.config.context_length.min(
+                self.ropes
+                    .iter()
+                    .map(|(_, r)| r.positions())
+                    .min()
+                    .unwrap_or(usize::MAX),
+            ),
         };
         let decoder = Decoder {
             shape,
@@ -104,8 +131,19 @@ impl<'a> Lift<'a> {
         let (attention, attention_in, heads) = self.attention(index, attention_out)?;
         let (input_norm, attention_stream) = self.norm(attention_in)?;
         self.same_stream(attention_in, &attention_stream, &before)?;
-        let layer = Layer { input_norm, attention, attention_branch_norm, mlp_norm, mlp, mlp_branch_norm };
-        Ok(Block { layer, stream: before, heads })
+        let layer = Layer {
+            input_norm,
+            attention,
+            attention_branch_norm,
+            mlp_norm,
+            mlp,
+            mlp_branch_norm,
+        };
+        Ok(Block {
+            layer,
+            stream: before,
+            heads,
+        })
     }
 
     /// A norm at the end of a branch, if there is one.
@@ -116,15 +154,26 @@ impl<'a> Lift<'a> {
         let (norm, stream) = self.norm(branch)?;
         match stream {
             Stream::Value(value) => Ok((Some(norm), value)),
-            Stream::Sum { .. } => Err(self.graph.differs_at(branch, "a branch is normed together with the residual stream")),
+            Stream::Sum { .. } => Err(self.graph.differs_at(
+                branch,
+                "a branch is normed together with the residual stream",
+            )),
         }
     }
 
-    fn same_stream(&self, normed: &str, found: &Stream<'a>, expected: &Stream<'a>) -> Result<(), EngineError> {
+    fn same_stream(
+        &self,
+        normed: &str,
+        found: &Stream<'a>,
+        expected: &Stream<'a>,
+    ) -> Result<(), EngineError> {
         if self.graph.same(found, expected) {
             return Ok(());
         }
-        Err(self.graph.differs_at(normed, "the norm reads another residual stream than the one the branch is added to"))
+        Err(self.graph.differs_at(
+            normed,
+            "the norm reads another residual stream than the one the branch is added to",
+        ))
     }
 }
 
@@ -133,7 +182,13 @@ fn check_widths(decoder: &Decoder, graph: &GraphView<'_>) -> Result<(), EngineEr
     let hidden = decoder.shape.hidden;
     let wrong = |what: String| Err(graph.unsupported(what));
     let check = |place: String, found: usize, expected: usize| {
-        if found == expected { Ok(()) } else { wrong(format!("{place} is {found} wide where {expected} is expected")) }
+        if found == expected {
+            Ok(())
+        } else {
+            wrong(format!(
+                "{place} is {found} wide where {expected} is expected"
+            ))
+        }
     };
     check("the embedding".into(), decoder.embedding.width(), hidden)?;
     check("the head's input".into(), decoder.head.k(), hidden)?;
@@ -142,12 +197,19 @@ fn check_widths(decoder: &Decoder, graph: &GraphView<'_>) -> Result<(), EngineEr
         let heads = decoder.shape.heads * decoder.shape.head_dim;
         check(at("input norm"), layer.input_norm.weight.len(), hidden)?;
         check(at("feed-forward norm"), layer.mlp_norm.weight.len(), hidden)?;
-        for norm in [&layer.attention_branch_norm, &layer.mlp_branch_norm].into_iter().flatten() {
+        for norm in [&layer.attention_branch_norm, &layer.mlp_branch_norm]
+            .into_iter()
+            .flatten()
+        {
             check(at("branch norm"), norm.weight.len(), hidden)?;
         }
         check(at("attention output"), layer.attention.output.k(), heads)?;
         check(at("attention output"), layer.attention.output.n(), hidden)?;
-        check(at("down projection"), layer.mlp.down.k(), layer.mlp.gate_up.width())?;
+        check(
+            at("down projection"),
+            layer.mlp.down.k(),
+            layer.mlp.gate_up.width(),
+        )?;
         check(at("down projection"), layer.mlp.down.n(), hidden)?;
         for (linear, n) in layer.attention.qkv.parts(&decoder.shape) {
             check(at("q, k or v projection"), linear.n(), n)?;
@@ -157,11 +219,18 @@ fn check_widths(decoder: &Decoder, graph: &GraphView<'_>) -> Result<(), EngineEr
             check(at("gate or up projection"), linear.n(), n)?;
             check(at("gate or up projection"), linear.k(), hidden)?;
         }
-        for (norm, heads) in [(&layer.attention.q_norm, decoder.shape.heads), (&layer.attention.k_norm, decoder.shape.kv_heads)] {
+        for (norm, heads) in [
+            (&layer.attention.q_norm, decoder.shape.heads),
+            (&layer.attention.k_norm, decoder.shape.kv_heads),
+        ] {
             let Some(norm) = norm else { continue };
             let (width, head) = (norm.weight.len(), decoder.shape.head_dim);
             if width != head && width != heads * head {
-                return wrong(format!("{} is {width} wide where {head} or {} is expected", at("head norm"), heads * head));
+                return wrong(format!(
+                    "{} is {width} wide where {head} or {} is expected",
+                    at("head norm"),
+                    heads * head
+                ));
             }
         }
     }

@@ -42,13 +42,20 @@ impl MemoryEstimate {
             .saturating_mul(head)
             .saturating_mul(kv.width() as u64);
         // The residual stream, its norm, q, k, v and a feed-forward about four times as wide, each in f32.
-        let working = CHUNK_ROWS * (decoder.hidden_size as u64).saturating_mul(16 * 4) + 4 * config.vocab_size as u64;
-        Self { weights, kv_per_token, working }
+        let working = CHUNK_ROWS * (decoder.hidden_size as u64).saturating_mul(16 * 4)
+            + 4 * config.vocab_size as u64;
+        Self {
+            weights,
+            kv_per_token,
+            working,
+        }
     }
 
     /// Bytes in all with `tokens` in the cache.
     pub fn total(&self, tokens: usize) -> u64 {
-        self.weights.saturating_add(self.kv_per_token.saturating_mul(tokens as u64)).saturating_add(self.working)
+        self.weights
+            .saturating_add(self.kv_per_token.saturating_mul(tokens as u64))
+            .saturating_add(self.working)
     }
 
     /// Refuses a model that does not fit into `available` bytes even with a short conversation.
@@ -80,11 +87,23 @@ fn gib(bytes: u64) -> String {
 /// Bytes of the graph file and of the external data that lies beside it under its name.
 fn weight_files(folder: &Path, filename: &str) -> u64 {
     let graph = folder.join(filename);
-    let Some((directory, name)) = graph.parent().zip(graph.file_name().and_then(|name| name.to_str())) else { return 0 };
-    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    let Some((directory, name)) = graph
+        .parent()
+        .zip(graph.file_name().and_then(|name| name.to_str()))
+    else {
+        return 0;
+    };
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return 0;
+    };
     entries
         .flatten()
-        .filter(|entry| entry.file_name().to_str().is_some_and(|other| other.starts_with(name)))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|other| other.starts_with(name))
+        })
         .filter_map(|entry| std::fs::metadata(entry.path()).ok())
         .map(|meta| meta.len())
         .sum()
@@ -96,12 +115,19 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_the_numbers() {
-        let estimate = MemoryEstimate { weights: 3 << 30, kv_per_token: 128 << 10, working: 1 << 20 };
+        let estimate = MemoryEstimate {
+            weights: 3 << 30,
+            kv_per_token: 128 << 10,
+            working: 1 << 20,
+        };
         assert!(estimate.check(4 << 30).is_ok());
         let error = estimate.check(2 << 30).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Memory);
         let text = error.to_string();
-        assert!(text.contains("3.00 GiB of weights") && text.contains("2.00 GiB are free"), "{text}");
+        assert!(
+            text.contains("3.00 GiB of weights") && text.contains("2.00 GiB are free"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -101,8 +101,13 @@ impl Model {
         }
         let machine = machine(options)?;
         let path = folder.join(&config.decoder.filename);
-        let graph = inhouse_onnx::Model::load(&path)
-            .map_err(|e| EngineError::with_source(ErrorKind::Load, format!("cannot load {}", path.display()), e))?;
+        let graph = inhouse_onnx::Model::load(&path).map_err(|e| {
+            EngineError::with_source(
+                ErrorKind::Load,
+                format!("cannot load {}", path.display()),
+                e,
+            )
+        })?;
         let decoder = lift(&graph, &config)?;
         let kv = KvShape {
             layers: decoder.layers.len(),
@@ -111,7 +116,14 @@ impl Model {
             kind: options.kv,
         };
         let scratch = Mutex::default();
-        Ok(Self(Arc::new(Inner { config, decoder, machine, scratch, kv, folder: folder.to_owned() })))
+        Ok(Self(Arc::new(Inner {
+            config,
+            decoder,
+            machine,
+            scratch,
+            kv,
+            folder: folder.to_owned(),
+        })))
     }
 
     /// The folder's configuration.
@@ -134,7 +146,13 @@ impl Model {
 
     /// Facts about the model as it was lifted.
     pub fn info(&self) -> ModelInfo {
-        let Inner { config, decoder, machine, kv, .. } = &*self.0;
+        let Inner {
+            config,
+            decoder,
+            machine,
+            kv,
+            ..
+        } = &*self.0;
         let mut weights: Vec<(String, usize)> = Vec::new();
         for form in decoder.linears().map(crate::weights::Linear::describe) {
             match weights.iter_mut().find(|(known, _)| *known == form) {
@@ -162,7 +180,12 @@ impl Model {
 
     /// An empty sequence; it takes memory only as it grows.
     pub fn sequence(&self) -> Sequence {
-        Sequence { model: self.clone(), cache: KvCache::new(self.0.kv), ids: Vec::new(), long: false }
+        Sequence {
+            model: self.clone(),
+            cache: KvCache::new(self.0.kv),
+            ids: Vec::new(),
+            long: false,
+        }
     }
 
     /// Extends several sequences of this model in one forward and gives the last row of logits of each.
@@ -171,26 +194,43 @@ impl Model {
     ///
     /// # Errors
     /// As [`Session::extend`]; on an error no sequence counts its new tokens.
-    pub fn extend_together(&self, batch: &mut [(&mut Sequence, &[u32])], cancel: &Cancel) -> Result<Logits, EngineError> {
+    pub fn extend_together(
+        &self,
+        batch: &mut [(&mut Sequence, &[u32])],
+        cancel: &Cancel,
+    ) -> Result<Logits, EngineError> {
         for (sequence, ids) in batch.iter_mut() {
             if !Arc::ptr_eq(&sequence.model.0, &self.0) {
-                return Err(EngineError::options("a sequence of the batch belongs to another model"));
+                return Err(EngineError::options(
+                    "a sequence of the batch belongs to another model",
+                ));
             }
             sequence.prepare(ids, cancel)?;
         }
-        let chunk = |(sequence, ids): &mut (&mut Sequence, &[u32])| (sequence.long, ids.len().saturating_sub(1));
+        let chunk = |(sequence, ids): &mut (&mut Sequence, &[u32])| {
+            (sequence.long, ids.len().saturating_sub(1))
+        };
         let facts: Vec<(bool, usize)> = batch.iter_mut().map(chunk).collect();
         let mut chunks: Vec<Chunk<'_>> = batch
             .iter_mut()
             .zip(facts)
-            .map(|((sequence, ids), (long, logits_from))| Chunk { ids, cache: &mut sequence.cache, long, logits_from })
+            .map(|((sequence, ids), (long, logits_from))| Chunk {
+                ids,
+                cache: &mut sequence.cache,
+                long,
+                logits_from,
+            })
             .collect();
         let data = self.0.forward(&mut chunks, cancel)?;
         for (sequence, ids) in batch.iter_mut() {
             sequence.ids.extend_from_slice(ids);
         }
         let vocab = self.0.decoder.shape.vocab;
-        Ok(Logits { rows: data.len() / vocab, vocab, data })
+        Ok(Logits {
+            rows: data.len() / vocab,
+            vocab,
+            data,
+        })
     }
 }
 
@@ -198,7 +238,9 @@ impl Inner {
     fn forward(&self, chunks: &mut [Chunk<'_>], cancel: &Cancel) -> Result<Vec<f32>, EngineError> {
         // A forward that panicked leaves nothing in the buffers that a later one reads.
         let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        self.decoder.forward(&self.machine, &mut scratch, chunks, cancel).map(<[f32]>::to_vec)
+        self.decoder
+            .forward(&self.machine, &mut scratch, chunks, cancel)
+            .map(<[f32]>::to_vec)
     }
 }
 
@@ -226,7 +268,12 @@ impl Sequence {
 
     /// A second sequence with the same content; pages of keys and values are shared until one of the two writes.
     pub fn fork(&self) -> Self {
-        Self { model: self.model.clone(), cache: self.cache.fork(), ids: self.ids.clone(), long: self.long }
+        Self {
+            model: self.model.clone(),
+            cache: self.cache.fork(),
+            ids: self.ids.clone(),
+            long: self.long,
+        }
     }
 
     /// Checks `ids` and puts the cache on the right side of LongRoPE's original length.
@@ -238,7 +285,9 @@ impl Sequence {
         }
         let limit = decoder.embedding.rows();
         if let Some(id) = ids.iter().find(|&&id| id as usize >= limit) {
-            return Err(EngineError::options(format!("token id {id} is not below {limit}, the size of the vocabulary")));
+            return Err(EngineError::options(format!(
+                "token id {id} is not below {limit}, the size of the vocabulary"
+            )));
         }
         let long = decoder.ropes.iter().any(|rope| rope.is_long(total));
         if long == self.long {
@@ -262,7 +311,12 @@ impl Sequence {
                 Want::Last if index + 1 == count => piece.len() - 1,
                 Want::Last => piece.len(),
             };
-            let chunk = Chunk { ids: piece, cache: &mut self.cache, long: self.long, logits_from };
+            let chunk = Chunk {
+                ids: piece,
+                cache: &mut self.cache,
+                long: self.long,
+                logits_from,
+            };
             logits.extend(inner.forward(&mut [chunk], cancel)?);
             self.ids.extend_from_slice(piece);
         }
@@ -287,7 +341,11 @@ impl Session for Sequence {
         self.prepare(ids, cancel)?;
         let data = self.run(ids, want, cancel)?;
         let vocab = self.vocab_size();
-        Ok(Logits { rows: data.len() / vocab, vocab, data })
+        Ok(Logits {
+            rows: data.len() / vocab,
+            vocab,
+            data,
+        })
     }
 }
 
@@ -307,13 +365,25 @@ fn machine(options: &LoadOptions) -> Result<Machine, EngineError> {
     let isa = options.isa.unwrap_or_else(Isa::best);
     let kernels = Kernels::new(isa).ok_or_else(|| {
         let there: Vec<_> = Isa::available().map(Isa::name).collect();
-        EngineError::options(format!("this machine has no {}; it has {}", isa.name(), there.join(", ")))
+        EngineError::options(format!(
+            "this machine has no {}; it has {}",
+            isa.name(),
+            there.join(", ")
+        ))
     })?;
     let threads = match options.threads {
-        Some(0) => return Err(EngineError::options("0 threads were asked for; 1 is the least")),
+        Some(0) => {
+            return Err(EngineError::options(
+                "0 threads were asked for; 1 is the least",
+            ));
+        }
         Some(threads) => threads,
         // Affinity and cgroup quotas are counted in.
         None => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    Ok(Machine { kernels, pool: Pool::new(threads), exact: options.precision == Precision::Exact })
+    Ok(Machine {
+        kernels,
+        pool: Pool::new(threads),
+        exact: options.precision == Precision::Exact,
+    })
 }

@@ -28,12 +28,22 @@ impl Perplexity {
 ///
 /// # Errors
 /// Fewer than two ids, more than the context holds, an id out of range, or the cancellation.
-pub fn measure(session: &mut dyn Session, ids: &[u32], cancel: &Cancel) -> Result<Perplexity, EngineError> {
+pub fn measure(
+    session: &mut dyn Session,
+    ids: &[u32],
+    cancel: &Cancel,
+) -> Result<Perplexity, EngineError> {
     if ids.len() < 2 {
-        return Err(EngineError::options(format!("{} tokens predict nothing; two are the least", ids.len())));
+        return Err(EngineError::options(format!(
+            "{} tokens predict nothing; two are the least",
+            ids.len()
+        )));
     }
     if session.len() + ids.len() > session.context_length() {
-        return Err(EngineError::context_overflow(session.len() + ids.len(), session.context_length()));
+        return Err(EngineError::context_overflow(
+            session.len() + ids.len(),
+            session.context_length(),
+        ));
     }
     let kernels = Kernels::best();
     let mut sum = 0.0;
@@ -47,5 +57,8 @@ pub fn measure(session: &mut dyn Session, ids: &[u32], cancel: &Cancel) -> Resul
         }
     }
     let tokens = ids.len() - 1;
-    Ok(Perplexity { tokens, mean_nll: sum / tokens as f64 })
+    Ok(Perplexity {
+        tokens,
+        mean_nll: sum / tokens as f64,
+    })
 }

@@ -61,12 +61,19 @@ impl Expected {
     /// The file cannot be read or is not such a recording.
     pub fn read(path: &Path) -> Result<Self, EngineError> {
         let fail = |e: Box<dyn std::error::Error + Send + Sync>| {
-            EngineError::with_source(ErrorKind::Options, format!("cannot read recorded outputs from {}", path.display()), e)
+            EngineError::with_source(
+                ErrorKind::Options,
+                format!("cannot read recorded outputs from {}", path.display()),
+                e,
+            )
         };
         let text = std::fs::read(path).map_err(|e| fail(e.into()))?;
         let expected: Self = serde_json::from_slice(&text).map_err(|e| fail(e.into()))?;
         if let Some(index) = expected.cases.iter().position(|case| !case.is_whole()) {
-            return Err(fail(format!("case {index} is incomplete: lists are empty or of different lengths").into()));
+            return Err(fail(
+                format!("case {index} is incomplete: lists are empty or of different lengths")
+                    .into(),
+            ));
         }
         Ok(expected)
     }
@@ -79,7 +86,8 @@ impl Case {
         !self.input_ids.is_empty()
             && vocab > 1
             && exact.final_logits.len() == vocab
-            && exact.prefill_argmax_per_position.len() == self.input_ids.len()
+            // A graph whose head is pruned gave ONNX Runtime the last position only.
+            && matches!(exact.prefill_argmax_per_position.len(), count if count == 1 || count == self.input_ids.len())
             && !exact.greedy.is_empty()
             && exact.top1_minus_top2.len() == exact.greedy.len()
             && exact.prefill_last_logits.iter().chain(&exact.final_logits).all(|logit| logit.is_finite())
@@ -148,8 +156,22 @@ pub struct CaseReport {
 ///
 /// # Errors
 /// The model cannot be loaded or refuses an input; differences are not errors but reported.
-pub fn run(folder: &Path, expected: &Expected, modes: &[Mode], options: &LoadOptions) -> Result<Vec<CaseReport>, EngineError> {
-    let load = |precision, kv| Model::load(folder, &LoadOptions { precision, kv, ..*options });
+pub fn run(
+    folder: &Path,
+    expected: &Expected,
+    modes: &[Mode],
+    options: &LoadOptions,
+) -> Result<Vec<CaseReport>, EngineError> {
+    let load = |precision, kv| {
+        Model::load(
+            folder,
+            &LoadOptions {
+                precision,
+                kv,
+                ..*options
+            },
+        )
+    };
     let exact = load(Precision::Exact, KvType::F32)?;
     let default = load(Precision::Default, KvType::F16)?;
     let mut reports = Vec::new();
@@ -159,7 +181,13 @@ pub fn run(folder: &Path, expected: &Expected, modes: &[Mode], options: &LoadOpt
             for feeding in Feeding::ALL {
                 reports.push(match mode {
                     Mode::Exact => check_exact(index, case, feeding, &play(&exact, case, feeding)?),
-                    Mode::Default => check_default(index, case, feeding, &play(&default, case, feeding)?, &reference),
+                    Mode::Default => check_default(
+                        index,
+                        case,
+                        feeding,
+                        &play(&default, case, feeding)?,
+                        &reference,
+                    ),
                 });
             }
         }
@@ -178,7 +206,10 @@ fn play(model: &Model, case: &Case, feeding: Feeding) -> Result<Played, EngineEr
     let cancel = Cancel::new();
     let mut prompt_argmax = Vec::new();
     let mut last = Vec::new();
-    for piece in case.input_ids.chunks(feeding.piece().min(case.input_ids.len())) {
+    for piece in case
+        .input_ids
+        .chunks(feeding.piece().min(case.input_ids.len()))
+    {
         let logits = sequence.extend(piece, Want::All, &cancel)?;
         prompt_argmax.extend((0..logits.rows).map(|row| argmax(logits.row(row))));
         last = logits.row(logits.rows - 1).to_vec();
@@ -187,28 +218,50 @@ fn play(model: &Model, case: &Case, feeding: Feeding) -> Result<Played, EngineEr
     for &id in &case.exact.greedy[..case.exact.greedy.len() - 1] {
         steps.push(sequence.extend(&[id], Want::Last, &cancel)?.data);
     }
-    if let Some(row) = steps.iter().find(|row| row.len() != case.exact.final_logits.len()) {
-        let message = format!("the recording has {} logits a row and the model {}", case.exact.final_logits.len(), row.len());
+    if let Some(row) = steps
+        .iter()
+        .find(|row| row.len() != case.exact.final_logits.len())
+    {
+        let message = format!(
+            "the recording has {} logits a row and the model {}",
+            case.exact.final_logits.len(),
+            row.len()
+        );
         return Err(EngineError::options(message));
     }
-    Ok(Played { prompt_argmax, steps })
+    Ok(Played {
+        prompt_argmax,
+        steps,
+    })
 }
 
 fn check_exact(index: usize, case: &Case, feeding: Feeding, played: &Played) -> CaseReport {
     let mut difference = Difference::default();
     let (first, last) = (&case.exact.prefill_last_logits, &case.exact.final_logits);
-    for (ours, theirs) in [(&played.steps[0], first), (&played.steps[played.steps.len() - 1], last)] {
+    for (ours, theirs) in [
+        (&played.steps[0], first),
+        (&played.steps[played.steps.len() - 1], last),
+    ] {
         difference.add(ours, theirs, deviation(theirs));
     }
     let mut report = report(index, case, Mode::Exact, feeding, &difference, played);
     report.bound = EXACT_BOUND;
     // The prompt's own positions carry no recorded gap; given whole, they must agree as ONNX Runtime saw them whole.
-    let positions = feeding != Feeding::Whole || played.prompt_argmax == case.exact.prefill_argmax_per_position;
+    let positions = feeding != Feeding::Whole
+        || played
+            .prompt_argmax
+            .ends_with(&case.exact.prefill_argmax_per_position);
     report.passed = report.worst <= report.bound && report.agreed == report.certain && positions;
     report
 }
 
-fn check_default(index: usize, case: &Case, feeding: Feeding, played: &Played, exact: &Played) -> CaseReport {
+fn check_default(
+    index: usize,
+    case: &Case,
+    feeding: Feeding,
+    played: &Played,
+    exact: &Played,
+) -> CaseReport {
     let mut difference = Difference::default();
     // The recorded distance is in standard deviations of the last exact row.
     let scale = deviation(&case.exact.final_logits);
@@ -216,17 +269,34 @@ fn check_default(index: usize, case: &Case, feeding: Feeding, played: &Played, e
         difference.add(ours, theirs, scale);
     }
     let mut report = report(index, case, Mode::Default, feeding, &difference, played);
-    let recorded = case.as_exported.as_ref().map_or(0.0, |recorded| recorded.rms_error_in_sd);
+    let recorded = case
+        .as_exported
+        .as_ref()
+        .map_or(0.0, |recorded| recorded.rms_error_in_sd);
     report.bound = recorded * DEFAULT_FACTOR + DEFAULT_SLACK;
     report.passed = report.rms <= report.bound;
     report
 }
 
-fn report(case_index: usize, case: &Case, mode: Mode, feeding: Feeding, difference: &Difference, played: &Played) -> CaseReport {
+fn report(
+    case_index: usize,
+    case: &Case,
+    mode: Mode,
+    feeding: Feeding,
+    difference: &Difference,
+    played: &Played,
+) -> CaseReport {
     let deviation = deviation(&case.exact.prefill_last_logits);
     let exact = &case.exact;
-    let certain = exact.top1_minus_top2.iter().map(|gap| *gap > GAP_BOUND * deviation);
-    let agrees = exact.greedy.iter().zip(&played.steps).map(|(&id, step)| argmax(step) == id);
+    let certain = exact
+        .top1_minus_top2
+        .iter()
+        .map(|gap| *gap > GAP_BOUND * deviation);
+    let agrees = exact
+        .greedy
+        .iter()
+        .zip(&played.steps)
+        .map(|(&id, step)| argmax(step) == id);
     let (mut agreed, mut all) = (0, 0);
     for (certain, agrees) in certain.zip(agrees) {
         all += usize::from(certain);
@@ -259,7 +329,11 @@ impl Difference {
         for (a, b) in ours.iter().zip(reference) {
             let difference = f64::from(a - b) / deviation;
             // NaN must not pass as "no difference".
-            let difference = if difference.is_finite() { difference } else { f64::INFINITY };
+            let difference = if difference.is_finite() {
+                difference
+            } else {
+                f64::INFINITY
+            };
             self.worst = self.worst.max(difference.abs());
             self.squares += difference * difference;
         }
@@ -273,11 +347,20 @@ impl Difference {
 
 fn deviation(row: &[f32]) -> f64 {
     let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / row.len() as f64;
-    let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / row.len() as f64;
+    let variance = row
+        .iter()
+        .map(|&x| (f64::from(x) - mean).powi(2))
+        .sum::<f64>()
+        / row.len() as f64;
     variance.sqrt().max(f64::MIN_POSITIVE)
 }
 
 fn argmax(row: &[f32]) -> u32 {
-    let best = row.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (i, &x)| if x > best.1 { (i, x) } else { best });
+    let best = row
+        .iter()
+        .enumerate()
+        .fold((0, f32::NEG_INFINITY), |best, (i, &x)| {
+            if x > best.1 { (i, x) } else { best }
+        });
     best.0 as u32
 }

@@ -18,14 +18,20 @@ pub(crate) struct Values<T> {
 impl<T: Pod + Send + Sync> Values<T> {
     pub(crate) fn new(bytes: Bytes) -> Self {
         if bytemuck::try_cast_slice::<u8, T>(&bytes).is_ok() {
-            return Self { bytes, item: PhantomData };
+            return Self {
+                bytes,
+                item: PhantomData,
+            };
         }
         Self::from_vec(bytemuck::pod_collect_to_vec(&bytes))
     }
 
     pub(crate) fn from_vec(values: Vec<T>) -> Self {
         // The vector stays where it is, so the alignment that `deref` needs is kept.
-        Self { bytes: Bytes::from_owner(Owner(values)), item: PhantomData }
+        Self {
+            bytes: Bytes::from_owner(Owner(values)),
+            item: PhantomData,
+        }
     }
 }
 
@@ -183,7 +189,11 @@ impl Linear {
                 weight.quants.len() + weight.scales.len() * 4 + zero_points
             }
             Weight::Dense(weight) => {
-                let width = if matches!(weight.values, DenseValues::F32(_)) { 4 } else { 2 };
+                let width = if matches!(weight.values, DenseValues::F32(_)) {
+                    4
+                } else {
+                    2
+                };
                 weight.n * weight.k * width
             }
         }

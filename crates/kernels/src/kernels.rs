@@ -158,6 +158,12 @@ impl Kernels {
         self.run(ops::F16ToF32 { from, to });
     }
 
+    /// Rounds to 16-bit integers, `from = to * scale`, and gives the scale: the largest magnitude
+    /// divided by 32767. Where a value is not finite, neither is the scale.
+    pub fn quantize_i16(self, from: &[f32], to: &mut [i16]) -> f32 {
+        self.run(ops::QuantizeI16 { from, to })
+    }
+
     /// The index of the largest value, the first of equals. What is not a number never wins; where
     /// nothing else is there, and for no values at all, it is 0.
     pub fn argmax(self, x: &[f32]) -> usize {

@@ -9,7 +9,7 @@ mod softmax;
 
 pub(crate) use activation::{GeluTanhMul, SiluMul};
 pub(crate) use arithmetic::{AddAssign, Dot, ScaleAssign};
-pub(crate) use convert::{F16ToF32, F32ToF16, widen};
+pub(crate) use convert::{F16ToF32, F32ToF16, QuantizeI16, widen};
 pub(crate) use norm::RmsNorm;
 pub(crate) use rope::Rope;
 pub(crate) use softmax::{Argmax, LogSumExp, Max, Softmax, exp_assign, max};

@@ -57,6 +57,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn load_f16(self, from: *const f16) -> Self::F;
     unsafe fn store_f16(self, x: Self::F, to: *mut f16);
     unsafe fn load_bf16(self, from: *const bf16) -> Self::F;
+    unsafe fn load_i16(self, from: *const i16) -> Self::F;
 
     /// Reads `LANES` bytes, as numbers from 0 to 255.
     unsafe fn load_u8(self, from: *const u8) -> Self::F;
@@ -213,3 +214,4 @@ macro_rules! element {
 element!(f32, 0.0, load);
 element!(f16, f16::ZERO, load_f16);
 element!(bf16, bf16::ZERO, load_bf16);
+element!(i16, 0, load_i16);

@@ -38,7 +38,9 @@ pub(crate) struct RopeTable {
 impl Rope {
     /// Which side of the original length a sequence of `length` tokens is on.
     pub(crate) fn is_long(&self, length: usize) -> bool {
-        self.long.as_ref().is_some_and(|long| length > long.original_length)
+        self.long
+            .as_ref()
+            .is_some_and(|long| length > long.original_length)
     }
 
     /// The table for one side.
@@ -51,7 +53,9 @@ impl Rope {
 
     /// Positions that the tables hold.
     pub(crate) fn positions(&self) -> usize {
-        self.long.as_ref().map_or(self.short.positions, |long| long.table.positions)
+        self.long
+            .as_ref()
+            .map_or(self.short.positions, |long| long.table.positions)
     }
 }
 

@@ -16,17 +16,27 @@ struct Path<'a> {
 
 impl<'a> Lift<'a> {
     /// The attention of layer `index` whose projected output is `value`, the value it reads, and its heads.
-    pub(super) fn attention(&mut self, index: usize, value: &'a str) -> Result<(Attention, &'a str, Heads), EngineError> {
+    pub(super) fn attention(
+        &mut self,
+        index: usize,
+        value: &'a str,
+    ) -> Result<(Attention, &'a str, Heads), EngineError> {
         let (output, attended) = self.linear(value)?;
         let node = self.graph.producer(attended)?;
         if node.op_type != "GroupQueryAttention" {
-            return Err(self.graph.differs(node, "GroupQueryAttention is expected before the output projection"));
+            return Err(self.graph.differs(
+                node,
+                "GroupQueryAttention is expected before the output projection",
+            ));
         }
         self.check_cache(index, node)?;
         let query = self.count(node, "num_heads")?;
         let kv = self.count(node, "kv_num_heads")?;
         if query % kv != 0 {
-            return Err(self.graph.differs(node, format!("{query} query heads cannot share {kv} key heads")));
+            return Err(self.graph.differs(
+                node,
+                format!("{query} query heads cannot share {kv} key heads"),
+            ));
         }
 
         let q = self.path(self.graph.input(node, 0)?)?;
@@ -37,7 +47,11 @@ impl<'a> Lift<'a> {
             Qkv::Packed(linear) => linear.n() / (query + 2 * kv),
             Qkv::Separate { q, .. } => q.n() / query,
         };
-        let heads = Heads { query, kv, dim: width };
+        let heads = Heads {
+            query,
+            kv,
+            dim: width,
+        };
 
         let rope = self.rope_of(node, &q, k.as_ref())?;
         let (q_norm, k_norm) = self.head_norms(node, q.norm, k.and_then(|path| path.norm))?;
@@ -45,15 +59,33 @@ impl<'a> Lift<'a> {
             Some(scale) if scale != 0.0 => scale,
             _ => 1.0 / (heads.dim as f32).sqrt(),
         };
-        let window = node.int("local_window_size").filter(|&size| size > 0).map(|size| size as usize);
+        let window = node
+            .int("local_window_size")
+            .filter(|&size| size > 0)
+            .map(|size| size as usize);
         let softcap = node.float("softcap").filter(|&cap| cap > 0.0);
-        Ok((Attention { qkv, q_norm, k_norm, output, rope, scale, window, softcap }, input, heads))
+        Ok((
+            Attention {
+                qkv,
+                q_norm,
+                k_norm,
+                output,
+                rope,
+                scale,
+                window,
+                softcap,
+            },
+            input,
+            heads,
+        ))
     }
 
     fn count(&self, node: &Node, name: &str) -> Result<usize, EngineError> {
         match node.int(name) {
             Some(count) if (1..=1 << 16).contains(&count) => Ok(count as usize),
-            other => Err(self.graph.differs(node, format!("attribute {name} is {other:?}"))),
+            other => Err(self
+                .graph
+                .differs(node, format!("attribute {name} is {other:?}"))),
         }
     }
 
@@ -63,11 +95,19 @@ impl<'a> Lift<'a> {
         for (input, pattern) in [(3, &names.past_key_names), (4, &names.past_value_names)] {
             let expected = pattern.replace("%d", &index.to_string());
             if node.input(input) != Some(expected.as_str()) {
-                let what = format!("its past is {:?} where layer {index} has {expected:?}", node.input(input).unwrap_or(""));
+                let what = format!(
+                    "its past is {:?} where layer {index} has {expected:?}",
+                    node.input(input).unwrap_or("")
+                );
                 return Err(self.graph.differs(node, what));
             }
         }
-        for (input, what) in [(10, "an attention bias"), (11, "attention sinks"), (12, "a quantised KV cache"), (13, "a quantised KV cache")] {
+        for (input, what) in [
+            (10, "an attention bias"),
+            (11, "attention sinks"),
+            (12, "a quantised KV cache"),
+            (13, "a quantised KV cache"),
+        ] {
             if node.input(input).is_some() {
                 return Err(self.graph.differs(node, format!("{what} is not supported")));
             }
@@ -80,13 +120,21 @@ impl<'a> Lift<'a> {
 
     /// Follows q, k or v back through rotary embedding and head norm to its projection.
     fn path(&self, value: &'a str) -> Result<Path<'a>, EngineError> {
-        let mut path = Path { value: self.graph.peel(value), norm: None, rope: None };
+        let mut path = Path {
+            value: self.graph.peel(value),
+            norm: None,
+            rope: None,
+        };
         loop {
             let node = self.graph.producer(path.value)?;
             match node.op_type.as_str() {
                 "Reshape" => {}
-                "RotaryEmbedding" if path.rope.is_none() && path.norm.is_none() => path.rope = Some(node),
-                "SimplifiedLayerNormalization" if path.norm.is_none() => path.norm = Some(self.norm(path.value)?.0),
+                "RotaryEmbedding" if path.rope.is_none() && path.norm.is_none() => {
+                    path.rope = Some(node)
+                }
+                "SimplifiedLayerNormalization" if path.norm.is_none() => {
+                    path.norm = Some(self.norm(path.value)?.0)
+                }
                 _ => return Ok(path),
             }
             path.value = self.graph.peel(self.graph.input(node, 0)?);
@@ -102,7 +150,9 @@ impl<'a> Lift<'a> {
     ) -> Result<(Qkv, &'a str), EngineError> {
         let (Some(k), Some(v)) = (k, v) else {
             if k.is_some() || v.is_some() {
-                return Err(self.graph.differs(node, "only one of key and value is packed with the query"));
+                return Err(self
+                    .graph
+                    .differs(node, "only one of key and value is packed with the query"));
             }
             let (linear, input) = self.linear(q.value)?;
             return Ok((Qkv::Packed(linear), input));
@@ -117,14 +167,24 @@ impl<'a> Lift<'a> {
         let (q, input) = self.linear(q.value)?;
         let (k, k_input) = self.linear(k.value)?;
         let (v, v_input) = self.linear(v.value)?;
-        if [k_input, v_input].iter().any(|other| self.graph.peel(other) != self.graph.peel(input)) {
-            return Err(self.graph.differs(node, "query, key and value read different values"));
+        if [k_input, v_input]
+            .iter()
+            .any(|other| self.graph.peel(other) != self.graph.peel(input))
+        {
+            return Err(self
+                .graph
+                .differs(node, "query, key and value read different values"));
         }
         Ok((Qkv::Separate { q, k, v }, input))
     }
 
     /// The rotary tables: inputs of the attention itself, or of `RotaryEmbedding` nodes before it.
-    fn rope_of(&mut self, node: &'a Node, q: &Path<'a>, k: Option<&Path<'a>>) -> Result<Option<usize>, EngineError> {
+    fn rope_of(
+        &mut self,
+        node: &'a Node,
+        q: &Path<'a>,
+        k: Option<&Path<'a>>,
+    ) -> Result<Option<usize>, EngineError> {
         if node.int("do_rotary").unwrap_or(0) != 0 {
             let (cos, sin) = (self.graph.input(node, 7)?, self.graph.input(node, 8)?);
             let interleaved = node.int("rotary_interleaved").unwrap_or(0) != 0;
@@ -133,21 +193,40 @@ impl<'a> Lift<'a> {
         let (q, k) = match (q.rope, k.and_then(|path| path.rope)) {
             (None, None) => return Ok(None),
             (Some(q), Some(k)) => (q, k),
-            _ => return Err(self.graph.differs(node, "only one of query and key is rotated")),
+            _ => {
+                return Err(self
+                    .graph
+                    .differs(node, "only one of query and key is rotated"));
+            }
         };
-        let tables = |node: &'a Node| Ok::<_, EngineError>([self.graph.input(node, 2)?, self.graph.input(node, 3)?].map(|t| self.graph.peel(t)));
+        let tables = |node: &'a Node| {
+            Ok::<_, EngineError>(
+                [self.graph.input(node, 2)?, self.graph.input(node, 3)?]
+                    .map(|t| self.graph.peel(t)),
+            )
+        };
         let [cos, sin] = tables(q)?;
         if tables(k)? != [cos, sin] || q.int("interleaved") != k.int("interleaved") {
-            return Err(self.graph.differs(k, "query and key are rotated by different tables"));
+            return Err(self
+                .graph
+                .differs(k, "query and key are rotated by different tables"));
         }
         if q.float("scale").is_some_and(|scale| scale != 1.0) {
-            return Err(self.graph.differs(q, "a scaled rotary embedding is not supported"));
+            return Err(self
+                .graph
+                .differs(q, "a scaled rotary embedding is not supported"));
         }
-        self.rope(q, cos, sin, q.int("interleaved").unwrap_or(0) != 0).map(Some)
+        self.rope(q, cos, sin, q.int("interleaved").unwrap_or(0) != 0)
+            .map(Some)
     }
 
     /// Head norms stand before the attention or are inputs of it.
-    fn head_norms(&self, node: &'a Node, q: Option<Norm>, k: Option<Norm>) -> Result<(Option<Norm>, Option<Norm>), EngineError> {
+    fn head_norms(
+        &self,
+        node: &'a Node,
+        q: Option<Norm>,
+        k: Option<Norm>,
+    ) -> Result<(Option<Norm>, Option<Norm>), EngineError> {
         if node.input(14).is_none() && node.input(15).is_none() {
             return Ok((q, k));
         }

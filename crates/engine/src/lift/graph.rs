@@ -26,8 +26,17 @@ impl<'a> GraphView<'a> {
                 producers.insert(output.as_str(), node);
             }
         }
-        let initializers = graph.initializers.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-        Ok(Self { graph, producers, initializers, model_type: &config.model_type })
+        let initializers = graph
+            .initializers
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), tensor))
+            .collect();
+        Ok(Self {
+            graph,
+            producers,
+            initializers,
+            model_type: &config.model_type,
+        })
     }
 
     /// The node that makes `value`, seen through casts and identities.
@@ -36,14 +45,23 @@ impl<'a> GraphView<'a> {
     pub(super) fn producer(&self, value: &'a str) -> Result<&'a Node, EngineError> {
         let value = self.peel(value);
         self.producers.get(value).copied().ok_or_else(|| {
-            let what = if self.initializers.contains_key(value) { "is a constant" } else { "is produced by no node" };
-            self.unsupported(format!("value {value:?} {what}, where an operator's output is expected"))
+            let what = if self.initializers.contains_key(value) {
+                "is a constant"
+            } else {
+                "is produced by no node"
+            };
+            self.unsupported(format!(
+                "value {value:?} {what}, where an operator's output is expected"
+            ))
         })
     }
 
     /// The producer, if it is of this operator type.
     pub(super) fn producer_of(&self, value: &'a str, op_type: &str) -> Option<&'a Node> {
-        self.producers.get(self.peel(value)).copied().filter(|node| node.op_type == op_type)
+        self.producers
+            .get(self.peel(value))
+            .copied()
+            .filter(|node| node.op_type == op_type)
     }
 
     /// `value` before casts and identities.
@@ -51,10 +69,12 @@ impl<'a> GraphView<'a> {
         let mut value = value;
         for _ in 0..MAX_HOPS {
             match self.producers.get(value) {
-                Some(node) if matches!(node.op_type.as_str(), "Cast" | "Identity" | "Dropout") => match node.input(0) {
-                    Some(input) => value = input,
-                    None => break,
-                },
+                Some(node) if matches!(node.op_type.as_str(), "Cast" | "Identity" | "Dropout") => {
+                    match node.input(0) {
+                        Some(input) => value = input,
+                        None => break,
+                    }
+                }
                 _ => break,
             }
         }
@@ -67,14 +87,19 @@ impl<'a> GraphView<'a> {
         if let Some(tensor) = self.initializers.get(value) {
             return Some(tensor);
         }
-        let node = self.producers.get(value).filter(|node| node.op_type == "Constant")?;
+        let node = self
+            .producers
+            .get(value)
+            .filter(|node| node.op_type == "Constant")?;
         node.tensor("value")
     }
 
     /// Like [`Self::constant`], with an error that names the node wanting it.
     pub(super) fn weight(&self, node: &'a Node, input: usize) -> Result<&'a Tensor, EngineError> {
         let value = self.input(node, input)?;
-        self.constant(value).ok_or_else(|| self.differs(node, format!("input {input} ({value:?}) is not a constant")))
+        self.constant(value).ok_or_else(|| {
+            self.differs(node, format!("input {input} ({value:?}) is not a constant"))
+        })
     }
 
     /// A single float constant.
@@ -93,12 +118,15 @@ impl<'a> GraphView<'a> {
 
     /// The name of an input that must be there.
     pub(super) fn input(&self, node: &'a Node, index: usize) -> Result<&'a str, EngineError> {
-        node.input(index).ok_or_else(|| self.differs(node, format!("input {index} is missing")))
+        node.input(index)
+            .ok_or_else(|| self.differs(node, format!("input {index} is missing")))
     }
 
     /// A float tensor as values.
     pub(super) fn floats(&self, node: &Node, tensor: &Tensor) -> Result<Vec<f32>, EngineError> {
-        tensor.to_f32().map_err(|e| self.differs(node, format!("{:?}: {e}", tensor.name)))
+        tensor
+            .to_f32()
+            .map_err(|e| self.differs(node, format!("{:?}: {e}", tensor.name)))
     }
 
     /// Splits a residual stream into what was there and the branch that was added.
@@ -108,11 +136,18 @@ impl<'a> GraphView<'a> {
             Stream::Value(value) => {
                 let node = self.producer(value)?;
                 match node.op_type.as_str() {
-                    "SkipSimplifiedLayerNormalization" if node.output(3) == Some(self.peel(value)) => {
+                    "SkipSimplifiedLayerNormalization"
+                        if node.output(3) == Some(self.peel(value)) =>
+                    {
                         (self.input(node, 0)?, self.input(node, 1)?)
                     }
                     "Add" => (self.input(node, 0)?, self.input(node, 1)?),
-                    _ => return Err(self.differs(node, "the residual stream is expected here: a skip norm's sum or an Add")),
+                    _ => {
+                        return Err(self.differs(
+                            node,
+                            "the residual stream is expected here: a skip norm's sum or an Add",
+                        ));
+                    }
                 }
             }
         };
@@ -134,13 +169,21 @@ impl<'a> GraphView<'a> {
 
     /// Whether `value` comes out of a norm that adds nothing.
     pub(super) fn is_plain_norm(&self, value: &'a str) -> bool {
-        self.producer_of(value, "SimplifiedLayerNormalization").is_some()
+        self.producer_of(value, "SimplifiedLayerNormalization")
+            .is_some()
     }
 
     /// The error for a node that is not what is expected there.
     pub(super) fn differs(&self, node: &Node, what: impl std::fmt::Display) -> EngineError {
-        let domain = if node.domain.is_empty() { String::new() } else { format!("{}.", node.domain) };
-        self.unsupported(format!("node {:?} ({domain}{}): {what}", node.name, node.op_type))
+        let domain = if node.domain.is_empty() {
+            String::new()
+        } else {
+            format!("{}.", node.domain)
+        };
+        self.unsupported(format!(
+            "node {:?} ({domain}{}): {what}",
+            node.name, node.op_type
+        ))
     }
 
     /// The error for the node that produces `value`.

@@ -3,10 +3,12 @@
 use inhouse_kernels::Layout;
 use inhouse_onnx::{DataType, Node, Tensor};
 
-use super::nbits::BlockQuantized;
 use super::Lift;
+use super::nbits::BlockQuantized;
 use crate::error::EngineError;
-use crate::weights::{DenseValues, DenseWeight, Linear, Values, Weight};
+use crate::weights::{
+    DenseValues, DenseWeight, Linear, NBitsWeight, Values, Weight, ZeroPointValues,
+};
 
 /// `accuracy_level` of `MatMulNBits` that allows int8 activations; below it arithmetic is in f32.
 const INT8_ACTIVATIONS: i64 = 4;
@@ -21,7 +23,10 @@ impl<'a> Lift<'a> {
             "Gemm" => self.gemm(node),
             "Add" => self.add_bias(node),
             "Mul" => self.scaled(node),
-            _ => Err(self.graph.differs(node, "a linear layer is expected here: MatMulNBits, MatMul or Gemm")),
+            _ => Err(self.graph.differs(
+                node,
+                "a linear layer is expected here: MatMulNBits, MatMul or Gemm",
+            )),
         }
     }
 
@@ -30,11 +35,21 @@ impl<'a> Lift<'a> {
         let (mut linear, input) = self.linear(inner)?;
         let bias = self.graph.floats(node, bias)?;
         if bias.len() != linear.n() {
-            let what = format!("the bias has {} values and the layer {}", bias.len(), linear.n());
+            let what = format!(
+                "the bias has {} values and the layer {}",
+                bias.len(),
+                linear.n()
+            );
             return Err(self.graph.differs(node, what));
         }
         let before = linear.bias.take().unwrap_or_else(|| vec![0.0; bias.len()]);
-        linear.bias = Some(before.iter().zip(&bias).map(|(a, b)| a + b / linear.scale).collect());
+        linear.bias = Some(
+            before
+                .iter()
+                .zip(&bias)
+                .map(|(a, b)| a + b / linear.scale)
+                .collect(),
+        );
         Ok((linear, input))
     }
 
@@ -43,7 +58,12 @@ impl<'a> Lift<'a> {
         let (mut linear, input) = self.linear(inner)?;
         match self.graph.floats(node, scale)?.as_slice() {
             [scale] if scale.is_finite() && *scale != 0.0 => linear.scale *= scale,
-            _ => return Err(self.graph.differs(node, "a linear layer is multiplied by something other than one number")),
+            _ => {
+                return Err(self.graph.differs(
+                    node,
+                    "a linear layer is multiplied by something other than one number",
+                ));
+            }
         }
         Ok((linear, input))
     }
@@ -54,36 +74,67 @@ impl<'a> Lift<'a> {
         match (self.graph.constant(a), self.graph.constant(b)) {
             (None, Some(constant)) => Ok((a, constant)),
             (Some(constant), None) => Ok((b, constant)),
-            _ => Err(self.graph.differs(node, "one constant and one computed input are expected")),
+            _ => Err(self
+                .graph
+                .differs(node, "one constant and one computed input are expected")),
         }
     }
 
     fn matmul_nbits(&self, node: &'a Node) -> Result<(Linear, &'a str), EngineError> {
         if node.input(4).is_some() {
-            return Err(self.graph.differs(node, "g_idx (columns in another order) is not supported"));
+            return Err(self
+                .graph
+                .differs(node, "g_idx (columns in another order) is not supported"));
         }
         let size = |name: &str| {
             node.int(name)
                 .and_then(|value| usize::try_from(value).ok())
                 .filter(|&value| value > 0)
-                .ok_or_else(|| self.graph.differs(node, format!("attribute {name} is missing or not positive")))
+                .ok_or_else(|| {
+                    self.graph
+                        .differs(node, format!("attribute {name} is missing or not positive"))
+                })
         };
-        let weight = self.block_quantized(node, BlockQuantized {
-            n: size("N")?,
-            k: size("K")?,
-            bits: node.int("bits").unwrap_or(4),
-            block: size("block_size")?,
-            quants: self.graph.weight(node, 1)?,
-            scales: self.graph.weight(node, 2)?,
-            zero_points: node.input(3).map(|_| self.graph.weight(node, 3)).transpose()?,
-        })?;
-        let bias = node.input(5).map(|_| self.graph.floats(node, self.graph.weight(node, 5)?)).transpose()?;
+        let weight = self.block_quantized(
+            node,
+            BlockQuantized {
+                n: size("N")?,
+                k: size("K")?,
+                bits: node.int("bits").unwrap_or(4),
+                block: size("block_size")?,
+                quants: self.graph.weight(node, 1)?,
+                scales: self.graph.weight(node, 2)?,
+                zero_points: node
+                    .input(3)
+                    .map(|_| self.graph.weight(node, 3))
+                    .transpose()?,
+            },
+        )?;
+        let bias = node
+            .input(5)
+            .map(|_| self.graph.floats(node, self.graph.weight(node, 5)?))
+            .transpose()?;
         if bias.as_ref().is_some_and(|bias| bias.len() != weight.n) {
-            return Err(self.graph.differs(node, "the bias has another length than N"));
+            return Err(self
+                .graph
+                .differs(node, "the bias has another length than N"));
         }
-        let int8_activations = node.int("accuracy_level") == Some(INT8_ACTIVATIONS);
-        let linear = Linear { weight: Weight::NBits(weight), bias, scale: 1.0, int8_activations };
+        let int8_activations =
+            node.int("accuracy_level") == Some(INT8_ACTIVATIONS) && self.int8_is_meant(&weight);
+        let linear = Linear {
+            weight: Weight::NBits(weight),
+            bias,
+            scale: 1.0,
+            int8_activations,
+        };
         Ok((linear, self.graph.input(node, 0)?))
+    }
+
+    /// Whether level 4 stands for int8 activations with these weights. Blocks of 16 are finer than the groups that
+    /// our kernels quantise activations in, so f32 keeps what such an export was made for.
+    fn int8_is_meant(&self, weight: &NBitsWeight) -> bool {
+        let is_float = matches!(weight.zero_points, ZeroPointValues::Floats(_));
+        self.literal_levels || (!is_float && weight.block >= 32)
     }
 
     fn matmul(&self, node: &'a Node) -> Result<(Linear, &'a str), EngineError> {
@@ -92,7 +143,14 @@ impl<'a> Lift<'a> {
             Some(tensor) => Weight::Dense(self.dense(node, tensor, Layout::KN)?),
             None => self.computed_weight(node, weight)?,
         };
-        let linear = Linear { weight, bias: None, scale: 1.0, int8_activations: false };
+        // A QDQ pair has no level of its own; ONNX Runtime fuses it at level 4.
+        let int8_activations = matches!(weight, Weight::NBits(_));
+        let linear = Linear {
+            weight,
+            bias: None,
+            scale: 1.0,
+            int8_activations,
+        };
         Ok((linear, self.graph.input(node, 0)?))
     }
 
@@ -104,35 +162,63 @@ impl<'a> Lift<'a> {
                 let inner = self.graph.input(producer, 0)?;
                 match self.graph.constant(inner) {
                     Some(tensor) => Ok(Weight::Dense(self.dense(producer, tensor, Layout::NK)?)),
-                    None => self.dequantized(self.graph.producer(inner)?, Layout::NK).map(Weight::NBits),
+                    None => self
+                        .dequantized(self.graph.producer(inner)?, Layout::NK)
+                        .map(Weight::NBits),
                 }
             }
             "DequantizeLinear" => self.dequantized(producer, Layout::KN).map(Weight::NBits),
-            _ => Err(self.graph.differs(node, "its weight is computed in a way that is not known")),
+            _ => Err(self
+                .graph
+                .differs(node, "its weight is computed in a way that is not known")),
         }
     }
 
     fn gemm(&self, node: &'a Node) -> Result<(Linear, &'a str), EngineError> {
         let plain = |name: &str| node.float(name).is_none_or(|value| value == 1.0);
         if !plain("alpha") || !plain("beta") || node.int("transA").unwrap_or(0) != 0 {
-            return Err(self.graph.differs(node, "only alpha 1, beta 1 and transA 0 are supported"));
+            return Err(self
+                .graph
+                .differs(node, "only alpha 1, beta 1 and transA 0 are supported"));
         }
-        let layout = if node.int("transB") == Some(1) { Layout::NK } else { Layout::KN };
+        let layout = if node.int("transB") == Some(1) {
+            Layout::NK
+        } else {
+            Layout::KN
+        };
         let weight = self.dense(node, self.graph.weight(node, 1)?, layout)?;
-        let bias = node.input(2).map(|_| self.graph.floats(node, self.graph.weight(node, 2)?)).transpose()?;
+        let bias = node
+            .input(2)
+            .map(|_| self.graph.floats(node, self.graph.weight(node, 2)?))
+            .transpose()?;
         if bias.as_ref().is_some_and(|bias| bias.len() != weight.n) {
-            return Err(self.graph.differs(node, "the bias has another length than the output"));
+            return Err(self
+                .graph
+                .differs(node, "the bias has another length than the output"));
         }
-        let linear = Linear { weight: Weight::Dense(weight), bias, scale: 1.0, int8_activations: false };
+        let linear = Linear {
+            weight: Weight::Dense(weight),
+            bias,
+            scale: 1.0,
+            int8_activations: false,
+        };
         Ok((linear, self.graph.input(node, 0)?))
     }
 
     /// An unquantised matrix, left in the type the file has.
-    pub(super) fn dense(&self, node: &Node, tensor: &Tensor, layout: Layout) -> Result<DenseWeight, EngineError> {
+    pub(super) fn dense(
+        &self,
+        node: &Node,
+        tensor: &Tensor,
+        layout: Layout,
+    ) -> Result<DenseWeight, EngineError> {
         let (n, k) = match (tensor.dims.as_slice(), layout) {
             (&[n, k], Layout::NK) | (&[k, n], Layout::KN) => (n, k),
             (dims, _) => {
-                let what = format!("weight {:?} has the shape {dims:?}; two dimensions are expected", tensor.name);
+                let what = format!(
+                    "weight {:?} has the shape {dims:?}; two dimensions are expected",
+                    tensor.name
+                );
                 return Err(self.graph.differs(node, what));
             }
         };
@@ -142,10 +228,18 @@ impl<'a> Lift<'a> {
             DataType::F16 => DenseValues::F16(Values::new(bytes)),
             DataType::BF16 => DenseValues::Bf16(Values::new(bytes)),
             other => {
-                let what = format!("weight {:?} is of type {other:?}; f32, f16 or bf16 is expected", tensor.name);
+                let what = format!(
+                    "weight {:?} is of type {other:?}; f32, f16 or bf16 is expected",
+                    tensor.name
+                );
                 return Err(self.graph.differs(node, what));
             }
         };
-        Ok(DenseWeight { n, k, layout, values })
+        Ok(DenseWeight {
+            n,
+            k,
+            layout,
+            values,
+        })
     }
 }

@@ -10,16 +10,30 @@ impl<'a> Lift<'a> {
         let (down, product) = self.linear(value)?;
         let node = self.graph.producer(product)?;
         if node.op_type != "Mul" {
-            return Err(self.graph.differs(node, "a gated feed-forward is expected: Mul(activation(gate), up)"));
+            return Err(self.graph.differs(
+                node,
+                "a gated feed-forward is expected: Mul(activation(gate), up)",
+            ));
         }
         let (a, b) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
         let (activation, gate, up) = match (self.activation(a), self.activation(b)) {
             (Some((activation, gate)), _) => (activation, gate, b),
             (None, Some((activation, gate))) => (activation, gate, a),
-            (None, None) => return Err(self.graph.differs(node, "neither side is SiLU or tanh GELU of the gate")),
+            (None, None) => {
+                return Err(self
+                    .graph
+                    .differs(node, "neither side is SiLU or tanh GELU of the gate"));
+            }
         };
         let (gate_up, input) = self.gate_up(gate, up)?;
-        Ok((Mlp { gate_up, activation, down }, input))
+        Ok((
+            Mlp {
+                gate_up,
+                activation,
+                down,
+            },
+            input,
+        ))
     }
 
     /// SiLU is written as `Mul(x, Sigmoid(x))`; GELU has its own operators.
@@ -45,14 +59,18 @@ impl<'a> Lift<'a> {
                 Some((Activation::Silu, gate))
             }
             "Silu" | "Swish" => Some((Activation::Silu, input)),
-            "Gelu" if node.string("approximate").as_deref() == Some("tanh") => Some((Activation::GeluTanh, input)),
+            "Gelu" if node.string("approximate").as_deref() == Some("tanh") => {
+                Some((Activation::GeluTanh, input))
+            }
             "FastGelu" if node.input(1).is_none() => Some((Activation::GeluTanh, input)),
             _ => None,
         }
     }
 
     fn gate_up(&self, gate: &'a str, up: &'a str) -> Result<(GateUp, &'a str), EngineError> {
-        if let (Some((gate_split, 0)), Some((up_split, 1))) = (self.split_part(gate), self.split_part(up)) {
+        if let (Some((gate_split, 0)), Some((up_split, 1))) =
+            (self.split_part(gate), self.split_part(up))
+        {
             if std::ptr::eq(gate_split, up_split) {
                 let (linear, input) = self.linear(self.graph.input(gate_split, 0)?)?;
                 return Ok((GateUp::Packed(linear), input));
@@ -61,9 +79,17 @@ impl<'a> Lift<'a> {
         let (gate_linear, gate_input) = self.linear(gate)?;
         let (up_linear, up_input) = self.linear(up)?;
         if self.graph.peel(gate_input) != self.graph.peel(up_input) {
-            return Err(self.graph.differs_at(up, "gate and up read different values"));
+            return Err(self
+                .graph
+                .differs_at(up, "gate and up read different values"));
         }
-        Ok((GateUp::Separate { gate: gate_linear, up: up_linear }, gate_input))
+        Ok((
+            GateUp::Separate {
+                gate: gate_linear,
+                up: up_linear,
+            },
+            gate_input,
+        ))
     }
 
     /// The `Split` along the last axis that makes `value`, and which of its outputs `value` is.

@@ -20,20 +20,43 @@ impl<'a> Lift<'a> {
         let (weight, stream) = match node.op_type.as_str() {
             "SimplifiedLayerNormalization" | "RMSNormalization" => {
                 if !matches!(node.int("axis"), None | Some(-1)) {
-                    return Err(self.graph.differs(node, "the norm is not along the last axis"));
+                    return Err(self
+                        .graph
+                        .differs(node, "the norm is not along the last axis"));
                 }
-                (1, Stream::Value(self.graph.peel(self.graph.input(node, 0)?)))
+                (
+                    1,
+                    Stream::Value(self.graph.peel(self.graph.input(node, 0)?)),
+                )
             }
             "SkipSimplifiedLayerNormalization" => {
                 if node.input(3).is_some() {
-                    return Err(self.graph.differs(node, "a bias inside the skip norm is not supported"));
+                    return Err(self
+                        .graph
+                        .differs(node, "a bias inside the skip norm is not supported"));
                 }
                 let (base, branch) = (self.graph.input(node, 0)?, self.graph.input(node, 1)?);
-                (2, Stream::Sum { base: self.graph.peel(base), branch: self.graph.peel(branch) })
+                (
+                    2,
+                    Stream::Sum {
+                        base: self.graph.peel(base),
+                        branch: self.graph.peel(branch),
+                    },
+                )
             }
-            _ => return Err(self.graph.differs(node, "a root-mean-square norm is expected here")),
+            _ => {
+                return Err(self
+                    .graph
+                    .differs(node, "a root-mean-square norm is expected here"));
+            }
         };
         let weight = self.graph.floats(node, self.graph.weight(node, weight)?)?;
-        Ok((Norm { weight, epsilon: node.float("epsilon").unwrap_or(1e-5) }, stream))
+        Ok((
+            Norm {
+                weight,
+                epsilon: node.float("epsilon").unwrap_or(1e-5),
+            },
+            stream,
+        ))
     }
 }

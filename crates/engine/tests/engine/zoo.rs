@@ -6,13 +6,21 @@ use inhouse_engine::verify::{self, Expected, Mode};
 use inhouse_engine::{Cancel, ErrorKind, KvType, LoadOptions, Model, Precision, Session, Want};
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/zoo").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../testdata/zoo")
+        .join(name)
 }
 
 fn check(name: &str) {
     let folder = folder(name);
     let expected = Expected::read(&folder.join("expected.json")).unwrap();
-    let reports = verify::run(&folder, &expected, &[Mode::Exact, Mode::Default], &LoadOptions::default()).unwrap();
+    let reports = verify::run(
+        &folder,
+        &expected,
+        &[Mode::Exact, Mode::Default],
+        &LoadOptions::default(),
+    )
+    .unwrap();
     assert!(reports.len() >= 24, "{name}: only {} checks", reports.len());
     for report in &reports {
         println!("{report:?}");
@@ -62,8 +70,13 @@ fn qwen3_int8() {
     check("qwen3-int8");
 }
 
-const EXACT: LoadOptions =
-    LoadOptions { precision: Precision::Exact, kv: KvType::F32, threads: None, isa: None, available_memory: None };
+const EXACT: LoadOptions = LoadOptions {
+    precision: Precision::Exact,
+    kv: KvType::F32,
+    threads: None,
+    isa: None,
+    available_memory: None,
+};
 
 fn load(name: &str) -> Model {
     Model::load(&folder(name), &EXACT).unwrap()
@@ -74,7 +87,11 @@ fn ids(count: usize) -> Vec<u32> {
 }
 
 fn assert_close(a: &[f32], b: &[f32], what: &str) {
-    let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let worst = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
     assert!(a.len() == b.len() && worst < 1e-3, "{what}: {worst}");
 }
 
@@ -83,10 +100,22 @@ fn a_batch_gives_what_each_sequence_gives_alone() {
     let model = load("qwen2-mixed");
     let prompts = [ids(3), ids(40), ids(71)];
     let cancel = Cancel::new();
-    let alone: Vec<Vec<f32>> =
-        prompts.iter().map(|prompt| model.sequence().extend(prompt, Want::Last, &cancel).unwrap().data).collect();
+    let alone: Vec<Vec<f32>> = prompts
+        .iter()
+        .map(|prompt| {
+            model
+                .sequence()
+                .extend(prompt, Want::Last, &cancel)
+                .unwrap()
+                .data
+        })
+        .collect();
     let mut sequences: Vec<_> = prompts.iter().map(|_| model.sequence()).collect();
-    let mut batch: Vec<_> = sequences.iter_mut().zip(&prompts).map(|(s, p)| (s, p.as_slice())).collect();
+    let mut batch: Vec<_> = sequences
+        .iter_mut()
+        .zip(&prompts)
+        .map(|(s, p)| (s, p.as_slice()))
+        .collect();
     let together = model.extend_together(&mut batch, &cancel).unwrap();
     for (row, alone) in alone.iter().enumerate() {
         assert_close(together.row(row), alone, "prefill");
@@ -95,7 +124,15 @@ fn a_batch_gives_what_each_sequence_gives_alone() {
     let together = model.extend_together(&mut batch, &cancel).unwrap();
     for (row, prompt) in prompts.iter().enumerate() {
         let all = [prompt.as_slice(), &[7]].concat();
-        assert_close(together.row(row), &model.sequence().extend(&all, Want::Last, &cancel).unwrap().data, "decode");
+        assert_close(
+            together.row(row),
+            &model
+                .sequence()
+                .extend(&all, Want::Last, &cancel)
+                .unwrap()
+                .data,
+            "decode",
+        );
     }
 }
 
@@ -110,7 +147,10 @@ fn a_fork_and_a_rewind_continue_as_a_fresh_sequence_would() {
     let forked = fork.extend(&[11], Want::Last, &cancel).unwrap();
     first.truncate(45);
     let rewound = first.extend(&[11], Want::Last, &cancel).unwrap();
-    let fresh = model.sequence().extend(&[ids(45), vec![11]].concat(), Want::Last, &cancel).unwrap();
+    let fresh = model
+        .sequence()
+        .extend(&[ids(45), vec![11]].concat(), Want::Last, &cancel)
+        .unwrap();
     assert_close(&forked.data, &fresh.data, "fork");
     assert_close(&rewound.data, &fresh.data, "rewind");
 }
@@ -120,7 +160,10 @@ fn a_fork_and_a_rewind_continue_as_a_fresh_sequence_would() {
 fn crossing_the_original_length_gives_what_the_whole_prompt_gives() {
     let model = load("phi4mini-fp32");
     let cancel = Cancel::new();
-    let whole = model.sequence().extend(&ids(66), Want::Last, &cancel).unwrap();
+    let whole = model
+        .sequence()
+        .extend(&ids(66), Want::Last, &cancel)
+        .unwrap();
     let mut sequence = model.sequence();
     sequence.extend(&ids(63), Want::Last, &cancel).unwrap();
     let mut last = Vec::new();
@@ -130,7 +173,10 @@ fn crossing_the_original_length_gives_what_the_whole_prompt_gives() {
     assert_close(&last, &whole.data, "crossing");
     sequence.truncate(30);
     let back = sequence.extend(&[5], Want::Last, &cancel).unwrap();
-    let fresh = model.sequence().extend(&[ids(30), vec![5]].concat(), Want::Last, &cancel).unwrap();
+    let fresh = model
+        .sequence()
+        .extend(&[ids(30), vec![5]].concat(), Want::Last, &cancel)
+        .unwrap();
     assert_close(&back.data, &fresh.data, "coming back");
 }
 
@@ -138,12 +184,24 @@ fn crossing_the_original_length_gives_what_the_whole_prompt_gives() {
 fn what_cannot_run_is_refused_and_changes_nothing() {
     let model = load("llama-fp32");
     let mut sequence = model.sequence();
-    sequence.extend(&ids(5), Want::Last, &Cancel::new()).unwrap();
-    let error = sequence.extend(&[1, 512], Want::Last, &Cancel::new()).unwrap_err();
+    sequence
+        .extend(&ids(5), Want::Last, &Cancel::new())
+        .unwrap();
+    let error = sequence
+        .extend(&[1, 512], Want::Last, &Cancel::new())
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Options);
     assert!(error.to_string().contains("512"), "{error}");
-    let error = sequence.extend(&vec![1; 1020], Want::Last, &Cancel::new()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ContextOverflow { needed: 1025, limit: 1024 });
+    let error = sequence
+        .extend(&vec![1; 1020], Want::Last, &Cancel::new())
+        .unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::ContextOverflow {
+            needed: 1025,
+            limit: 1024
+        }
+    );
     let cancel = Cancel::new();
     cancel.cancel();
     let error = sequence.extend(&ids(9), Want::Last, &cancel).unwrap_err();
@@ -154,8 +212,24 @@ fn what_cannot_run_is_refused_and_changes_nothing() {
 #[test]
 fn facts_are_read_from_the_graph() {
     let info = load("qwen2-mixed").info();
-    assert_eq!((info.layers, info.hidden, info.heads, info.kv_heads, info.head_dim), (3, 192, 6, 2, 32));
-    assert_eq!(info.weights.iter().map(|(_, count)| count).sum::<usize>(), 3 * 5 + 1);
-    assert!(info.weights.iter().any(|(form, _)| form == "int8 block 32"), "{:?}", info.weights);
+    assert_eq!(
+        (
+            info.layers,
+            info.hidden,
+            info.heads,
+            info.kv_heads,
+            info.head_dim
+        ),
+        (3, 192, 6, 2, 32)
+    );
+    assert_eq!(
+        info.weights.iter().map(|(_, count)| count).sum::<usize>(),
+        3 * 5 + 1
+    );
+    assert!(
+        info.weights.iter().any(|(form, _)| form == "int8 block 32"),
+        "{:?}",
+        info.weights
+    );
     assert_eq!(info.kv_bytes_per_token, 3 * 2 * 2 * 32 * 4);
 }

@@ -76,6 +76,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_i16(self, from: *const i16) -> __m256 {
+        vectors! { _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128(from.cast()))) }
+    }
+
+    #[inline(always)]
     unsafe fn load_u8(self, from: *const u8) -> __m256 {
         vectors! { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
     }

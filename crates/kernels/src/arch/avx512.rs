@@ -81,6 +81,11 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn load_i16(self, from: *const i16) -> __m512 {
+        vectors! { _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256(from.cast()))) }
+    }
+
+    #[inline(always)]
     unsafe fn load_u8(self, from: *const u8) -> __m512 {
         vectors! { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) }
     }

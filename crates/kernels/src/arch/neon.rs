@@ -111,6 +111,11 @@ impl<const DOT: bool> Simd for Neon<DOT> {
     }
 
     #[inline(always)]
+    unsafe fn load_i16(self, from: *const i16) -> float32x4_t {
+        vectors! { vcvtq_f32_s32(vmovl_s16(vld1_s16(from))) }
+    }
+
+    #[inline(always)]
     unsafe fn load_u8(self, from: *const u8) -> float32x4_t {
         vectors! {
             let x = vcreate_u8(u64::from(from.cast::<u32>().read_unaligned()));

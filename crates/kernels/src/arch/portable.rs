@@ -78,6 +78,12 @@ impl Simd for Portable {
         array_of(0.0, |i| x[i].to_f32_const())
     }
     #[inline(always)]
+    unsafe fn load_i16(self, from: *const i16) -> Self::F {
+        // SAFETY: see above.
+        let x = unsafe { from.cast::<[i16; LANES]>().read_unaligned() };
+        array_of(0.0, |i| f32::from(x[i]))
+    }
+    #[inline(always)]
     unsafe fn load_u8(self, from: *const u8) -> Self::F {
         // SAFETY: see above.
         let x = unsafe { from.cast::<[u8; LANES]>().read() };

@@ -130,8 +130,16 @@ impl Task<'_> {
             let range = start..start + len * self.shape.head_dim;
             let to = &mut room.kv[(at - tokens.start) * room.width..][..len * room.width];
             match self.pages[at / page_tokens] {
-                KvPage::F16 { k, v } => {
-                    self.convert_part(s, &if values { v } else { k }[range], to, room.width)
+                KvPage::Half { v, .. } if values => self.convert_part(s, &v[range], to, room.width),
+                KvPage::Half { k, k_scales, .. } => {
+                    self.convert_part(s, &k[range], to, room.width);
+                    let scales = &k_scales[self.kv_head * page_tokens + first..][..len];
+                    for (key, &scale) in to.chunks_exact_mut(room.width).zip(scales) {
+                        let scale = s.splat(scale);
+                        for key in key.chunks_exact_mut(S::LANES) {
+                            s.put(s.mul(s.get(key), scale), key);
+                        }
+                    }
                 }
                 KvPage::F32 { k, v } => {
                     self.convert_part(s, &if values { v } else { k }[range], to, room.width)

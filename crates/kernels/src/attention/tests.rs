@@ -12,23 +12,30 @@ struct Cache {
 }
 
 enum Page {
-    F16(Vec<f16>, Vec<f16>),
+    Half(Vec<i16>, Vec<f32>, Vec<f16>),
     F32(Vec<f32>, Vec<f32>),
+}
+
+/// Powers of two, so that fixed-point keys are exact as floats.
+fn key_scale(token: usize) -> f32 {
+    1.0 / (1_u32 << (10 + token % 3)) as f32
+}
+
+fn to_fixed(x: f32, token: usize) -> i16 {
+    (x / key_scale(token)).round() as i16
 }
 
 impl Cache {
     /// Pages for `tokens` positions; what they do not fill of the last is not a number.
     fn new(random: &mut Random, shape: &AttentionShape, tokens: usize, half: bool) -> Cache {
         let (heads, dim) = (shape.kv_heads, shape.head_dim);
-        let mut values = || -> Vec<f32> {
-            let exact = |x: f32| if half { f16::from_f32(x).to_f32() } else { x };
-            random
-                .floats(tokens * heads * dim)
-                .into_iter()
-                .map(exact)
-                .collect()
+        let mut values = |exact: fn(f32, usize) -> f32| -> Vec<f32> {
+            let random = random.floats(tokens * heads * dim).into_iter().enumerate();
+            let exact = |(i, x)| if half { exact(x, i / (heads * dim)) } else { x };
+            random.map(exact).collect()
         };
-        let (k, v) = (values(), values());
+        let k = values(|x, token| to_fixed(x, token) as f32 * key_scale(token));
+        let v = values(|x, _| f16::from_f32(x).to_f32());
         let page = |values: &[f32], page: usize| {
             let mut out = vec![f32::NAN; heads * shape.page_tokens * dim];
             for (at, out) in out.chunks_exact_mut(dim).enumerate() {
@@ -45,7 +52,20 @@ impl Cache {
         let to_half = |x: Vec<f32>| x.into_iter().map(f16::from_f32).collect();
         let pages = (0..tokens.div_ceil(shape.page_tokens)).map(|i| {
             if half {
-                Page::F16(to_half(page(&k, i)), to_half(page(&v, i)))
+                let first = i * shape.page_tokens;
+                let token = |at: usize| first + at % shape.page_tokens;
+                let scales = (0..heads * shape.page_tokens)
+                    .map(|at| {
+                        if token(at) < tokens {
+                            key_scale(token(at))
+                        } else {
+                            f32::NAN
+                        }
+                    })
+                    .collect();
+                let keys = page(&k, i).into_iter().enumerate();
+                let keys = keys.map(|(at, x)| to_fixed(x, token(at / dim))).collect();
+                Page::Half(keys, scales, to_half(page(&v, i)))
             } else {
                 Page::F32(page(&k, i), page(&v, i))
             }
@@ -58,7 +78,7 @@ impl Cache {
         self.pages
             .iter()
             .map(|page| match page {
-                Page::F16(k, v) => KvPage::F16 { k, v },
+                Page::Half(k, k_scales, v) => KvPage::Half { k, k_scales, v },
                 Page::F32(k, v) => KvPage::F32 { k, v },
             })
             .collect()

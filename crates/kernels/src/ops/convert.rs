@@ -45,6 +45,41 @@ impl Op for F16ToF32<'_> {
     }
 }
 
+/// 16-bit integers and their scale; see [`crate::Kernels::quantize_i16`].
+pub(crate) struct QuantizeI16<'a> {
+    pub(crate) from: &'a [f32],
+    pub(crate) to: &'a mut [i16],
+}
+
+impl Op for QuantizeI16<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f32 {
+        assert_eq!(
+            self.from.len(),
+            self.to.len(),
+            "the operands are of unequal length"
+        );
+        let largest = self
+            .from
+            .iter()
+            .fold(0.0_f32, |largest, x| largest.max(x.abs()));
+        // 0 unless a value is not finite.
+        let poison = self.from.iter().fold(0.0, |poison, x| poison + x * 0.0);
+        if largest == 0.0 || poison.is_nan() {
+            self.to.fill(0);
+            return poison;
+        }
+        let inverse = 32767.0 / largest;
+        for (from, to) in self.from.iter().zip(self.to) {
+            // The cast saturates, which matters for subnormal magnitudes; adding a half towards the sign rounds.
+            let x = from * inverse;
+            *to = (x + 0.5_f32.copysign(x)) as i16;
+        }
+        largest / 32767.0
+    }
+}
+
 /// `to = from`, from whatever weights are stored as.
 #[inline(always)]
 pub(crate) fn widen<S: Simd, E: crate::simd::Element>(s: S, from: &[E], to: &mut [f32]) {

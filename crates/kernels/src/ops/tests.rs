@@ -318,3 +318,35 @@ fn exponentials_are_close_over_their_whole_range() {
 fn unequal_lengths_are_refused() {
     Kernels::best().add_assign(&mut [1.0; 3], &[1.0; 4]);
 }
+
+#[test]
+fn quantize_i16_rounds_to_within_half_a_step() {
+    let mut random = Random::new(7);
+    for kernels in every_isa() {
+        for len in 1..130 {
+            let x = random.floats(len);
+            let mut q = vec![0; len];
+            let scale = kernels.quantize_i16(&x, &mut q);
+            let largest = x.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+            assert_eq!(scale, largest / 32767.0);
+            for (x, q) in x.iter().zip(&q) {
+                let error = (f64::from(*x) - f64::from(*q) * f64::from(scale)).abs();
+                assert!(
+                    error <= 0.51 * f64::from(scale),
+                    "{x} became {q} times {scale}"
+                );
+            }
+        }
+        let mut q = [1; 3];
+        assert_eq!((kernels.quantize_i16(&[0.0; 3], &mut q), q), (0.0, [0; 3]));
+        assert!(kernels.quantize_i16(&[1.0, f32::NAN, 2.0], &mut q).is_nan());
+        assert!(
+            kernels
+                .quantize_i16(&[1.0, f32::INFINITY, 2.0], &mut q)
+                .is_nan()
+        );
+        // Subnormal magnitudes have an infinite inverse; nothing wraps around.
+        kernels.quantize_i16(&[1e-40, -1e-40, 0.0], &mut q);
+        assert!(q[0] > 0 && q[1] < 0);
+    }
+}

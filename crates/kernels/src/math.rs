@@ -49,12 +49,7 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     let small = clamp(s, x, 0.625);
     let z = s.mul(small, small);
     let mut p = s.splat(-5.704_988_7e-3);
-    for c in [
-        2.063_908_9e-2,
-        -5.373_971_5e-2,
-        1.333_144_2e-1,
-        -3.333_328e-1,
-    ] {
+    for c in [2.063_909e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328e-1] {
         p = s.mul_add(p, z, s.splat(c));
     }
     let small = s.mul_add(s.mul(p, z), small, small);

@@ -126,7 +126,7 @@ pub(crate) unsafe fn add_products<S: Simd, E: Element, const M: usize>(
     columns: usize,
 ) {
     let mut column = 0;
-    // SAFETY (of each call): whole vectors as long as there are columns for them, then a part of one.
+    // SAFETY: of each call: whole vectors as long as there are columns for them, then a part of one.
     unsafe {
         while columns - column >= 4 * S::LANES && S::REGISTERS >= 32 {
             add_vectors::<S, E, M, 4>(

@@ -73,7 +73,7 @@ impl Row<'_> {
         // The last block may reach beyond the last activations, where nothing counts any more.
         let steps = whole.min(x.len() * CHUNK / step_k);
         for i in 0..steps {
-            let block = i * step_k >> self.block_log;
+            let block = (i * step_k) >> self.block_log;
             // SAFETY: step `i` has whole quants, so the scale and zero point of each of its blocks is
             // there; the activations are there by the bound on `steps`.
             sum = unsafe {
@@ -87,7 +87,7 @@ impl Row<'_> {
         }
         let rest = &self.quants[steps * S::BYTES..];
         if !rest.is_empty() && steps * step_k < x.len() * CHUNK {
-            let block = steps * step_k >> self.block_log;
+            let block = (steps * step_k) >> self.block_log;
             let (mut quants, mut scales, mut zero_points) =
                 ([0; MAX_LANES * 4], [0.0; MAX_LANES], [0.0; MAX_LANES]);
             quants[..rest.len()].copy_from_slice(rest);

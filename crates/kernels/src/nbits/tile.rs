@@ -129,7 +129,8 @@ impl Columns<'_> {
                 }
                 let mut sums = [[s.splat_i(0); 4]; Q];
                 // Nothing is left to take off where the middle is the bias that `dot_wide` has.
-                if !ZP && !(WIDE && S::WIDE_BIAS == 128) {
+                let balanced = WIDE && S::WIDE_BIAS == 128;
+                if !(ZP || balanced) {
                     for (sums, &record) in sums.iter_mut().zip(&records) {
                         for (sum, &bias) in sums.iter_mut().zip(&(*record).bias) {
                             *sum = s.splat_i(bias);

@@ -249,10 +249,10 @@ fn scores_of<S: Simd, const M: usize>(s: S, room: &mut Room<'_>, query: usize, t
         });
         // SAFETY: there are `width` values at each pointer.
         let dots = unsafe { dots::<S, 2, M>(s, keys, q, width) };
-        for m in 0..M {
+        let scores = room.scores[query * TOKENS..].chunks_exact_mut(TOKENS);
+        for (m, scores) in scores.take(M).enumerate() {
             // `TOKENS` is even: where the number of tokens is not, the last score is one nobody reads.
-            let scores = &mut room.scores[(query + m) * TOKENS + token..][..2];
-            scores.copy_from_slice(&[dots[0][m], dots[1][m]]);
+            scores[token..token + 2].copy_from_slice(&[dots[0][m], dots[1][m]]);
         }
     }
 }

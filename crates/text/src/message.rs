@@ -137,3 +137,17 @@ impl fmt::Debug for Message {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_hides_what_was_said() {
+        let message = Message::user("secret").with_field("name", "secret too");
+        assert_eq!(
+            format!("{message:?}"),
+            "Message { role: \"user\", content: Text(6 bytes), fields: [\"name\"] }"
+        );
+    }
+}

@@ -10,6 +10,7 @@ mod source;
 mod trace;
 mod values;
 
+use std::fmt;
 use std::path::Path;
 
 use jiff::civil::DateTime;
@@ -30,7 +31,7 @@ const SPECIAL_TOKENS: [&str; 7] = [
 ];
 
 /// The chat template of a model: how its conversations are written.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ChatTemplate {
     /// Where it is from, for errors.
     name: String,
@@ -41,8 +42,8 @@ pub struct ChatTemplate {
     special: Map<String, Value>,
 }
 
-/// What a template is rendered with, besides the messages.
-#[derive(Clone, Debug)]
+/// What a template is rendered with, besides the messages. `Debug` hides what callers write.
+#[derive(Clone)]
 pub struct TemplateOptions {
     /// Whether the prompt ends with the beginning of the assistant's turn.
     pub add_generation_prompt: bool,
@@ -65,6 +66,26 @@ impl Default for TemplateOptions {
             documents: None,
             extra: Map::new(),
         }
+    }
+}
+
+impl fmt::Debug for ChatTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatTemplate")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TemplateOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TemplateOptions")
+            .field("add_generation_prompt", &self.add_generation_prompt)
+            .field("now", &self.now)
+            .field("tools", &self.tools.is_some())
+            .field("documents", &self.documents.is_some())
+            .field("extra", &self.extra.keys().collect::<Vec<_>>())
+            .finish()
     }
 }
 

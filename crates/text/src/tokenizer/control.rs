@@ -47,7 +47,9 @@ impl ControlTokens {
         tokens.sort_by_key(|(id, _)| *id);
         let ids = tokens
             .iter()
-            .filter(|(_, token)| !token.content.chars().all(is_neutral))
+            .filter(|(_, token)| {
+                token.content.chars().count() > 1 && !token.content.chars().all(is_neutral)
+            })
             .map(|(id, _)| *id)
             .collect();
         let (normalized, plain): (Vec<_>, Vec<_>) =
@@ -68,7 +70,7 @@ impl ControlTokens {
         })
     }
 
-    /// The ids that are control: all added tokens but those of spaces alone.
+    /// The ids that are control: all added tokens but single characters and those of spaces alone.
     pub(super) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
         self.ids.iter().copied()
     }

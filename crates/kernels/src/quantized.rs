@@ -10,7 +10,7 @@ use crate::{Kernels, Pool};
 /// Made once and reused: its memory is kept from one call of [`quantize`](QuantizedRows::quantize)
 /// to the next. Values that are not finite make their 32 values not a number, and with them all
 /// products, rather than pass for something else.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct QuantizedRows {
     rows: usize,
     k: usize,
@@ -27,7 +27,7 @@ pub(crate) const GROUP: usize = 32;
 pub(crate) const CHUNK: usize = 128;
 
 /// 128 values of one row, for weights that are read as they are stored.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[repr(C, align(64))]
 pub(crate) struct RowChunk {
     /// For 4 bits the values of even index, then those of odd: as low and high halves of bytes are.
@@ -38,7 +38,7 @@ pub(crate) struct RowChunk {
 }
 
 /// 32 values of each of four rows, for weights that were packed into panels.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[repr(C, align(64))]
 pub(crate) struct QuadBlock {
     /// Eight times four values of the first row, of the second, of the third, of the fourth. For
@@ -135,6 +135,18 @@ impl QuantizedRows {
     pub(crate) fn quad(&self, quad: usize) -> &[QuadBlock] {
         let blocks = self.k.div_ceil(GROUP);
         &self.quads[quad * blocks..][..blocks]
+    }
+}
+
+impl std::fmt::Debug for QuantizedRows {
+    // Activations are made of somebody's prompt, and many.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let QuantizedRows { rows, k, bits, .. } = self;
+        f.debug_struct("QuantizedRows")
+            .field("rows", rows)
+            .field("k", k)
+            .field("bits", bits)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Every variant against plain loops: one that quantises activations just so, and one in double
 //! precision that does not.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::Kernels;
 use crate::testing::{Random, assert_close, every_isa};
@@ -164,6 +166,17 @@ fn every_block_size_width_and_row_count() {
                 }
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+    #[test]
+    fn any_shape(n in 1..70_usize, k in 1..600_usize, rows in 1..30_usize, block in 4..=8_u32, eight: bool, seed: u64) {
+        let mut random = Random::new(seed);
+        let bits = if eight { Bits::Eight } else { Bits::Four };
+        let weights = Weights::new(&mut random, n, k, bits, 1 << block);
+        check_shape(&mut random, &Pool::new(2), &weights, rows, Kernels::best());
     }
 }
 

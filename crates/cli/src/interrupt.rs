@@ -14,6 +14,8 @@ pub(crate) struct Interrupt(Arc<Mutex<State>>);
 struct State {
     stop: Option<Box<dyn Fn() + Send>>,
     pressed: bool,
+    /// The program goes on whatever is pressed: a conversation has other ways to end.
+    goes_on: bool,
 }
 
 impl Interrupt {
@@ -30,16 +32,18 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// The first press stops what is being done. `false` where there is nothing to stop, or that was asked before.
+    /// From now on Ctrl-C stops what is being done at most, and never the program.
+    pub(crate) fn never_end(&self) {
+        self.state().goes_on = true;
+    }
+
+    /// The first press stops what is being done. Answers whether the program goes on: not where there is nothing to
+    /// stop, nor where that was asked before.
     fn pressed(&self) -> bool {
         let mut state = self.state();
-        if std::mem::replace(&mut state.pressed, true) {
-            return false;
-        }
-        state.stop.as_ref().is_some_and(|stop| {
-            stop();
-            true
-        })
+        let again = std::mem::replace(&mut state.pressed, true);
+        let stops = !again && state.stop.as_ref().map(|stop| stop()).is_some();
+        stops || state.goes_on
     }
 
     /// Does `work`, which ends soon after `stop` was called. Answers with its result and whether Ctrl-C was pressed.
@@ -48,13 +52,16 @@ impl Interrupt {
         stop: impl Fn() + Send + 'static,
         work: impl FnOnce() -> T,
     ) -> (T, bool) {
-        *self.state() = State {
-            stop: Some(Box::new(stop)),
-            pressed: false,
-        };
+        self.set(Some(Box::new(stop)));
         let result = work();
-        let state = std::mem::take(&mut *self.state());
-        (result, state.pressed)
+        (result, self.set(None))
+    }
+
+    /// Answers whether Ctrl-C was pressed since this was last called.
+    fn set(&self, stop: Option<Box<dyn Fn() + Send>>) -> bool {
+        let mut state = self.state();
+        state.stop = stop;
+        std::mem::replace(&mut state.pressed, false)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -73,7 +80,9 @@ mod tests {
         let stops = Arc::new(AtomicUsize::new(0));
         let stop = {
             let stops = stops.clone();
-            move || drop(stops.fetch_add(1, Ordering::SeqCst))
+            move || {
+                stops.fetch_add(1, Ordering::SeqCst);
+            }
         };
         let (presses, pressed) =
             interrupt.during(stop, || [interrupt.pressed(), interrupt.pressed()]);
@@ -89,5 +98,10 @@ mod tests {
         let (_, pressed) = interrupt.during(|| (), || ());
         assert!(!pressed);
         assert!(!interrupt.pressed(), "nothing to stop, so the program ends");
+        interrupt.never_end();
+        assert!(
+            interrupt.pressed() && interrupt.pressed(),
+            "a conversation goes on"
+        );
     }
 }

@@ -145,8 +145,10 @@ impl Bars {
     fn convert(&mut self, done: u64, total: u64, what: &str) {
         let bar = self.conversion.get_or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new(total));
-            bar.with_style(style("{prefix:28!} {bar:24} {decimal_bytes:>9} of {decimal_total_bytes:<9} {msg}"))
-                .with_prefix("converting")
+            bar.with_style(style(
+                "{prefix:28!} {bar:24} {decimal_bytes:>9} of {decimal_total_bytes:<9} {msg}",
+            ))
+            .with_prefix("converting")
         });
         bar.set_length(total);
         bar.set_position(done);
@@ -300,9 +302,16 @@ mod tests {
     fn conversion_is_said_once() {
         let mut lines = Lines::default();
         let now = Instant::now();
-        let step = |done, total| Event::Converting { done, total, what: "x" };
+        let step = |done, total| Event::Converting {
+            done,
+            total,
+            what: "x",
+        };
         assert_eq!(lines.event(&step(0, 0), now), None);
-        assert_eq!(lines.event(&step(1, 3000), now).unwrap(), "converting, 3.0 kB");
+        assert_eq!(
+            lines.event(&step(1, 3000), now).unwrap(),
+            "converting, 3.0 kB"
+        );
         assert_eq!(lines.event(&step(2, 3000), now), None);
     }
 }

@@ -36,28 +36,24 @@ pub(super) struct Located {
     pub(super) folder: PathBuf,
 }
 
-/// Finds the model that `-m` names: a folder as it is, else a model of the store. The default model is pulled where
-/// it is missing.
+/// Finds the model that `-m` names: what has a separator is a folder; else a model of the store goes before a folder
+/// of that name. The default model is pulled where it is missing.
 pub(super) fn locate(model: &str, context: &Context) -> anyhow::Result<Located> {
     let path = Path::new(model);
-    if path.is_dir() {
-        let name = path.file_name().map_or_else(
-            || model.to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        );
-        return Ok(Located {
-            name,
-            folder: path.to_owned(),
-        });
-    }
-    if model.contains(['/', '\\']) {
+    let is_path = model.contains(['/', '\\']) || matches!(model, "." | "..");
+    if is_path && !path.is_dir() {
         anyhow::bail!("there is no folder {model}; inhouse list shows the models that have a name");
     }
-    let folder = store::resolve_or_pull(model, context)?;
-    Ok(Located {
-        name: model.to_ascii_lowercase(),
-        folder,
-    })
+    let folder = if is_path {
+        path.to_owned()
+    } else {
+        store::resolve_or_pull(model, context)?
+    };
+    let name = match path.file_name() {
+        Some(name) if is_path => name.to_string_lossy().into_owned(),
+        _ => model.to_owned(),
+    };
+    Ok(Located { name, folder })
 }
 
 /// Loads the model in `folder`, unless it would not fit into the memory that is free.

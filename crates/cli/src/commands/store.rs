@@ -1,6 +1,7 @@
 //! The model store as the commands use it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use inhouse_models::{
     Cancel, Catalog, Installed, ProgressSink, Store, StoreError, StoreErrorKind, StoreOptions,
@@ -37,26 +38,28 @@ pub(super) fn with<T>(
     })
 }
 
-/// The folder of the model `name`. The default model is pulled where it is missing, for it is what a first try asks for.
+/// The folder of the model `name`. The default model is pulled where it is missing, for it is what a first try asks
+/// for.
 pub(super) fn resolve_or_pull(name: &str, context: &Context) -> anyhow::Result<PathBuf> {
     let default = &Catalog::builtin().default_entry().name;
+    let pull = |store: &Store, progress: &dyn ProgressSink| {
+        eprintln!("{default} is not here yet: pulling it");
+        let started = Instant::now();
+        let installed = store.pull(default, progress)?;
+        eprintln!("{}", pulled(&installed, started.elapsed()));
+        Ok(installed.folder)
+    };
     with(context, |store, progress| match store.resolve(name) {
-        Err(error)
-            if error.kind() == StoreErrorKind::UnknownModel
-                && name.eq_ignore_ascii_case(default) =>
-        {
-            eprintln!("{default} is not here yet: pulling it");
-            let started = std::time::Instant::now();
-            let installed = store.pull(default, progress)?;
-            eprintln!("{}", pulled(&installed, started.elapsed()));
-            Ok(installed.folder)
-        }
+        Err(error) if error.kind() != StoreErrorKind::UnknownModel => Err(error),
+        Err(_) if name.eq_ignore_ascii_case(default) => pull(store, progress),
+        // Loading it will say what it lacks.
+        Err(_) if Path::new(name).is_dir() => Ok(PathBuf::from(name)),
         resolved => resolved,
     })
 }
 
 /// One line about a model that has arrived.
-pub(super) fn pulled(installed: &Installed, time: std::time::Duration) -> String {
+pub(super) fn pulled(installed: &Installed, time: Duration) -> String {
     format!(
         "{} is here, {} after {}: {}",
         installed.name,

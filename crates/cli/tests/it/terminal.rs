@@ -7,12 +7,15 @@ use rexpect::session::{PtySession, spawn_command};
 use crate::support::{User, zoo};
 
 /// Far longer than anything takes; a test that waits for it has failed.
-const PATIENCE_MS: u64 = 120_000;
+const PATIENCE_MS: u64 = 60_000;
+/// The line editor switches this on when it begins to listen, and off when a line is done.
+const BRACKETED_PASTE: &str = "\u{1b}[?2004h";
+const LINE_DONE: &str = "\u{1b}[?2004l";
 
-fn talk(user: &User, more: &[&str]) -> PtySession {
+fn talk(user: &User, model: &str, more: &[&str]) -> PtySession {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("inhouse"));
     command
-        .args(["chat", "-m", zoo("llama-fp32").to_str().unwrap()])
+        .args(["chat", "-m", zoo(model).to_str().unwrap()])
         .args(more)
         .current_dir(user.folder.path())
         .env_clear()
@@ -23,7 +26,13 @@ fn talk(user: &User, more: &[&str]) -> PtySession {
         .env("INHOUSE_OFFLINE", "1");
     let mut session = spawn_command(command, Some(PATIENCE_MS)).unwrap();
     session.exp_string("/help lists commands").unwrap();
+    ready(&mut session);
     session
+}
+
+/// Waits for the next prompt: what is typed before it belongs to nobody.
+fn ready(session: &mut PtySession) {
+    session.exp_string(BRACKETED_PASTE).unwrap();
 }
 
 fn says(session: &mut PtySession, line: &str, answer: &str) {
@@ -36,7 +45,7 @@ fn says(session: &mut PtySession, line: &str, answer: &str) {
 #[test]
 fn commands_of_a_conversation() {
     let user = User::new();
-    let mut session = talk(&user, &["--max-tokens", "5"]);
+    let mut session = talk(&user, "llama-fp32", &["--max-tokens", "5"]);
     says(&mut session, "/help", "/save FILE");
     says(&mut session, "/system", "no instructions");
     says(
@@ -45,7 +54,7 @@ fn commands_of_a_conversation() {
         "hold from the next answer on",
     );
     says(&mut session, "/system", "Be brief.");
-    says(&mut session, "hello there", "> ");
+    says(&mut session, "hello there", LINE_DONE);
     says(&mut session, "/stats", "context");
     says(&mut session, "/save talk.json", "written to talk.json");
     says(&mut session, "/halp", "/halp is not a command");
@@ -82,18 +91,15 @@ fn commands_of_a_conversation() {
 #[test]
 fn control_c_stops_the_answer_and_control_d_ends() {
     let user = User::new();
-    // Nothing but Ctrl-C ends this answer soon: thousands of tokens of random text.
-    let mut session = talk(
-        &user,
-        &["--temperature", "1", "--seed", "7", "--max-tokens", "3000"],
-    );
+    // This model never ends by itself.
+    let mut session = talk(&user, "phi4mini-fp32", &["--max-tokens", "4000"]);
     session.send_line("hello there").unwrap();
-    session.exp_regex("[a-zA-Z]{3}").unwrap();
+    session.exp_string(LINE_DONE).unwrap();
+    session.exp_regex("[^\\s]").unwrap();
     session.send_control('c').unwrap();
     session.exp_string("stopped").unwrap();
+    ready(&mut session);
     says(&mut session, "/system", "no instructions");
-    session.send_control('c').unwrap();
-    says(&mut session, "/halp", "/halp is not a command");
     session.send_control('d').unwrap();
     session.exp_eof().unwrap();
 }
@@ -101,9 +107,9 @@ fn control_c_stops_the_answer_and_control_d_ends() {
 #[test]
 fn several_lines_are_one_prompt() {
     let user = User::new();
-    let mut session = talk(&user, &["--max-tokens", "2"]);
+    let mut session = talk(&user, "llama-fp32", &["--max-tokens", "2"]);
     session.send_line("\"\"\"one").unwrap();
-    session.send_line("two\"\"\"").unwrap();
+    says(&mut session, "two\"\"\"", LINE_DONE);
     says(&mut session, "/save talk.json", "written to talk.json");
     session.send_control('d').unwrap();
     session.exp_eof().unwrap();

@@ -104,7 +104,13 @@ fn every_shell_has_completions() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         // A package is built where there is no home.
         let mut command = user.command(&["completions", shell]);
-        let shown = user.shown(&command.env_remove("INHOUSE_HOME").env_remove("HOME").output().unwrap());
+        let shown = user.shown(
+            &command
+                .env_remove("INHOUSE_HOME")
+                .env_remove("HOME")
+                .output()
+                .unwrap(),
+        );
         assert!(
             shown.starts_with("status: 0\n") && shown.ends_with("----- stderr\n"),
             "{shell}: {shown}"

@@ -33,6 +33,7 @@ enum Next {
 
 pub(super) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let session = Session::open(args, context)?;
+    context.interrupt.never_end();
     let mut conversation = Conversation { session, context };
     context.out.line(format!(
         "{}: /help lists commands, Ctrl-D ends",

@@ -10,19 +10,19 @@ pub(crate) struct SamplingFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_tokens: Option<u32>,
     /// How freely tokens are drawn; 0 always takes the likeliest
-    #[arg(long, value_name = "T", value_parser = from_zero)]
+    #[arg(long, value_name = "T", value_parser = from_zero, allow_negative_numbers = true)]
     pub(super) temperature: Option<f32>,
     /// Draw from the likeliest tokens that together have this probability
-    #[arg(long, value_name = "P", value_parser = probability)]
+    #[arg(long, value_name = "P", value_parser = probability, allow_negative_numbers = true)]
     pub(super) top_p: Option<f32>,
     /// Draw from this many likeliest tokens; 0 means all
     #[arg(long, value_name = "K")]
     pub(super) top_k: Option<u32>,
     /// Draw from tokens at least this likely in relation to the likeliest
-    #[arg(long, value_name = "P", value_parser = probability)]
+    #[arg(long, value_name = "P", value_parser = probability, allow_negative_numbers = true)]
     pub(super) min_p: Option<f32>,
     /// Above 1: make tokens that came before less likely
-    #[arg(long, value_name = "R", value_parser = above_zero)]
+    #[arg(long, value_name = "R", value_parser = above_zero, allow_negative_numbers = true)]
     pub(super) repetition_penalty: Option<f32>,
     /// The same seed, prompt and settings give the same answer
     #[arg(long, value_name = "N")]

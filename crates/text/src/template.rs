@@ -1,5 +1,6 @@
 //! Chat templates: Hugging Face's dialect of Jinja.
 
+mod adapt;
 mod environment;
 mod families;
 mod filters;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use minijinja::value::{Kwargs, Rest, Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
+use super::adapt::CONTAINED;
 use super::marks::Marks;
 use super::methods::{Str, equal};
 use super::python::{self, JsonStyle};
-use super::source::CONTAINED;
 
 /// Adds them to `env`.
 pub(super) fn add_to(env: &mut Environment<'_>, marks: &Arc<Marks>) {

@@ -7,9 +7,10 @@ use jiff::civil::DateTime;
 use minijinja::{Error, ErrorKind, Value};
 use serde_json::{Map, Value as Json};
 
+use super::adapt::adapt;
 use super::environment::{REFUSED, Rendering};
 use super::marks::{Marks, is_space};
-use super::source::{adapt, plain_words, prepare};
+use super::source::{plain_words, prepare};
 use super::values::{Dict, to_value};
 use crate::rendered::Provenance;
 use crate::{RenderedChat, TextError, TextErrorKind};

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
+use inhouse_engine::{Cancel, LoadOptions, Model, Session, Want};
+use inhouse_kernels::Kernels;
+use inhouse_text::Tokenizer;
 use serde_json::Value;
 
 use crate::support::testdata;
@@ -125,4 +128,60 @@ fn a_system_prompt_and_a_conversation_s_length_fit() {
         "{answer}"
     );
     assert_eq!(answer["model"], "smollm2-135m");
+}
+
+/// Along the answers that transformers gave, our best token is theirs wherever their two best were not close.
+#[test]
+fn recorded_answers_are_followed() {
+    const CERTAIN: f64 = 0.5;
+    let text = std::fs::read(testdata("smollm2/reference.json")).unwrap();
+    let recorded: Value = serde_json::from_slice(&text).unwrap();
+    let model = Model::load(&home().join("models/smollm2-135m"), &LoadOptions::default()).unwrap();
+    let (mut certain, mut agreed) = (0, 0);
+    for answer in recorded["greedy"].as_array().unwrap() {
+        let prompt = ids(&answer["input_ids"]);
+        let greedy = ids(&answer["greedy_ids"]);
+        let all = [prompt.as_slice(), &greedy].concat();
+        let logits = model
+            .sequence()
+            .extend(&all, Want::All, &Cancel::new())
+            .unwrap();
+        let gaps = answer["top1_minus_top2"].as_array().unwrap();
+        for (step, (&id, gap)) in greedy.iter().zip(gaps).enumerate() {
+            if gap.as_f64().unwrap() > CERTAIN {
+                certain += 1;
+                let best = Kernels::best().argmax(logits.row(prompt.len() - 1 + step));
+                agreed += usize::from(best == id as usize);
+            }
+        }
+    }
+    assert!(certain > 200, "only {certain} positions are certain");
+    assert!(agreed * 100 >= certain * 98, "{agreed} of {certain} agree");
+}
+
+/// The tokenizer that the conversion made gives the recorded ids, and the template the recorded prompts.
+#[test]
+fn recorded_prompts_and_their_ids_come_out() {
+    let text = std::fs::read(testdata("smollm2/reference.json")).unwrap();
+    let recorded: Value = serde_json::from_slice(&text).unwrap();
+    let folder = home().join("models/smollm2-135m");
+    let tokenizer = Tokenizer::from_folder(&folder).unwrap();
+    for answer in recorded["greedy"].as_array().unwrap() {
+        let prompt = answer["prompt"].as_str().unwrap();
+        assert_eq!(
+            tokenizer.encode_raw(prompt).unwrap(),
+            ids(&answer["input_ids"]),
+            "{prompt}"
+        );
+    }
+    let eval = std::fs::read_to_string(testdata("smollm2/eval.txt")).unwrap();
+    let expected = ids(&recorded["perplexity"]["input_ids"]);
+    let found = tokenizer.encode_raw(&eval).unwrap();
+    assert_eq!(found[..expected.len()], expected);
+}
+
+fn ids(list: &Value) -> Vec<u32> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|id| u32::try_from(id.as_u64().unwrap()).unwrap())
+        .collect()
 }

@@ -69,7 +69,8 @@ pub(crate) struct Attention {
 /// The projections to queries, keys and values.
 pub(crate) enum Qkv {
     Packed(Linear),
-    Separate { q: Linear, k: Linear, v: Linear },
+    /// Query, key and value.
+    Separate(Box<[Linear; 3]>),
 }
 
 impl Qkv {
@@ -81,7 +82,7 @@ impl Qkv {
         );
         match self {
             Self::Packed(qkv) => vec![(qkv, shape.qkv())],
-            Self::Separate { q, k, v } => vec![(q, query), (k, key), (v, key)],
+            Self::Separate(parts) => parts.iter().zip([query, key, key]).collect(),
         }
     }
 }

@@ -45,7 +45,7 @@ impl<'a> Lift<'a> {
         let (qkv, input) = self.qkv(node, &q, k.as_ref(), v.as_ref())?;
         let width = match &qkv {
             Qkv::Packed(linear) => linear.n() / (query + 2 * kv),
-            Qkv::Separate { q, .. } => q.n() / query,
+            Qkv::Separate(parts) => parts[0].n() / query,
         };
         let heads = Heads {
             query,
@@ -158,11 +158,12 @@ impl<'a> Lift<'a> {
             return Ok((Qkv::Packed(linear), input));
         };
         let parts = [q, k, v].map(|path| self.split_part(path.value));
-        if let [Some((split, 0)), Some((k_split, 1)), Some((v_split, 2))] = parts {
-            if std::ptr::eq(split, k_split) && std::ptr::eq(split, v_split) {
-                let (linear, input) = self.linear(self.graph.input(split, 0)?)?;
-                return Ok((Qkv::Packed(linear), input));
-            }
+        if let [Some((split, 0)), Some((k_split, 1)), Some((v_split, 2))] = parts
+            && std::ptr::eq(split, k_split)
+            && std::ptr::eq(split, v_split)
+        {
+            let (linear, input) = self.linear(self.graph.input(split, 0)?)?;
+            return Ok((Qkv::Packed(linear), input));
         }
         let (q, input) = self.linear(q.value)?;
         let (k, k_input) = self.linear(k.value)?;
@@ -175,7 +176,7 @@ impl<'a> Lift<'a> {
                 .graph
                 .differs(node, "query, key and value read different values"));
         }
-        Ok((Qkv::Separate { q, k, v }, input))
+        Ok((Qkv::Separate(Box::new([q, k, v])), input))
     }
 
     /// The rotary tables: inputs of the attention itself, or of `RotaryEmbedding` nodes before it.

@@ -156,10 +156,10 @@ impl<'a> GraphView<'a> {
 
     /// Whether two descriptions mean the same residual stream.
     pub(super) fn same(&self, a: &Stream<'a>, b: &Stream<'a>) -> bool {
-        if let (Stream::Value(a), Stream::Value(b)) = (a, b) {
-            if self.peel(a) == self.peel(b) {
-                return true;
-            }
+        if let (Stream::Value(a), Stream::Value(b)) = (a, b)
+            && self.peel(a) == self.peel(b)
+        {
+            return true;
         }
         match (self.sum_of(a), self.sum_of(b)) {
             (Ok((Stream::Value(a), x)), Ok((Stream::Value(b), y))) => a == b && x == y,

@@ -59,7 +59,7 @@ impl<'a> Lift<'a> {
                 Some((Activation::Silu, gate))
             }
             "Silu" | "Swish" => Some((Activation::Silu, input)),
-            "Gelu" if node.string("approximate").as_deref() == Some("tanh") => {
+            "Gelu" if node.string("approximate") == Some("tanh") => {
                 Some((Activation::GeluTanh, input))
             }
             "FastGelu" if node.input(1).is_none() => Some((Activation::GeluTanh, input)),
@@ -70,11 +70,10 @@ impl<'a> Lift<'a> {
     fn gate_up(&self, gate: &'a str, up: &'a str) -> Result<(GateUp, &'a str), EngineError> {
         if let (Some((gate_split, 0)), Some((up_split, 1))) =
             (self.split_part(gate), self.split_part(up))
+            && std::ptr::eq(gate_split, up_split)
         {
-            if std::ptr::eq(gate_split, up_split) {
-                let (linear, input) = self.linear(self.graph.input(gate_split, 0)?)?;
-                return Ok((GateUp::Packed(linear), input));
-            }
+            let (linear, input) = self.linear(self.graph.input(gate_split, 0)?)?;
+            return Ok((GateUp::Packed(linear), input));
         }
         let (gate_linear, gate_input) = self.linear(gate)?;
         let (up_linear, up_input) = self.linear(up)?;

@@ -44,7 +44,7 @@ impl<'a> Lift<'a> {
                 format!("block size {block}; 16, 32, 64, 128 or 256 is supported"),
             ));
         }
-        let blocks = n.checked_mul(k.div_ceil(block)).unwrap_or(usize::MAX);
+        let blocks = n.saturating_mul(k.div_ceil(block));
         let expect = |tensor: &Tensor, what: &str, found: usize, expected: usize| {
             if found == expected {
                 return Ok(());

@@ -93,29 +93,29 @@ fn folders_that_are_no_model() {
     fs::write(folder.join("genai_config.json"), &config).unwrap();
     let shown = bad(&|| fs::write(folder.join("tokenizer.json"), "[]").unwrap());
     assert!(
-        shown.starts_with("status: 1\n") && shown.contains("error: llama-fp32/tokenizer.json: "),
+        shown.starts_with("status: 1\n") && shown.contains("llama-fp32/tokenizer.json: "),
         "{shown}"
     );
     assert_snapshot!(bad(&|| fs::write(folder.join("model.onnx.data"), "short").unwrap()), @r#"
     status: 1
     ----- stdout
     ----- stderr
-    error: cannot load llama-fp32/model.onnx
-      because llama-fp32/model.onnx: tensor "model.embed_tokens.weight": external data "model.onnx.data" has 5 bytes, but 393216 from 0 are asked for; fetch the file again
+    error: cannot load [USER]/llama-fp32/model.onnx
+      because [USER]/llama-fp32/model.onnx: tensor "model.embed_tokens.weight": external data "model.onnx.data" has 5 bytes, but 393216 from 0 are asked for; fetch the file again
     "#);
     assert_snapshot!(bad(&|| fs::write(folder.join("model.onnx"), "no protobuf").unwrap()), @r"
     status: 1
     ----- stdout
     ----- stderr
-    error: cannot load llama-fp32/model.onnx
-      because llama-fp32/model.onnx: is not a valid ONNX file: the model is cut off or damaged; fetch the file again
+    error: cannot load [USER]/llama-fp32/model.onnx
+      because [USER]/llama-fp32/model.onnx: is not a valid ONNX file: the model is cut off or damaged; fetch the file again
     ");
     assert_snapshot!(bad(&|| fs::remove_file(folder.join("model.onnx")).unwrap()), @r"
     status: 1
     ----- stdout
     ----- stderr
-    error: cannot load llama-fp32/model.onnx
-      because llama-fp32/model.onnx: cannot be read
+    error: cannot load [USER]/llama-fp32/model.onnx
+      because [USER]/llama-fp32/model.onnx: cannot be read
       because No such file or directory (os error 2)
     ");
 }

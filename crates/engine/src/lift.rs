@@ -31,25 +31,17 @@ pub(crate) fn lift(
     model: &inhouse_onnx::Model,
     config: &GenaiConfig,
 ) -> Result<Decoder, EngineError> {
-    let literal_levels = model.producer == OURS;
     Lift {
         graph: GraphView::new(&model.graph, config)?,
         config,
         ropes: Vec::new(),
-        literal_levels,
     }
     .decoder()
 }
 
-/// What our converter writes as the producer.
-const OURS: &str = "inhouse";
-
 struct Lift<'a> {
     graph: GraphView<'a>,
     config: &'a GenaiConfig,
-    /// Take `accuracy_level` at its word. ONNX Runtime passes over it for float zero points and computes in f32, and
-    /// what others exported was judged that way; our converter writes level 4 where it means int8 activations.
-    literal_levels: bool,
     /// Tables found so far, by the name of their cosines.
     ropes: Vec<(String, crate::decoder::rope::Rope)>,
 }

@@ -1,4 +1,7 @@
-//! Grouped-query attention, read backwards from its output projection.
+//! Attention, read backwards from its output projection: what is behind the operator is the same for both of them.
+
+mod grouped;
+mod multi_head;
 
 use inhouse_onnx::Node;
 
@@ -14,6 +17,18 @@ struct Path<'a> {
     rope: Option<&'a Node>,
 }
 
+/// What the two attention operators say in their own ways.
+struct Core<'a> {
+    q: Path<'a>,
+    /// Absent where one projection makes query, key and value.
+    k: Option<Path<'a>>,
+    v: Option<Path<'a>>,
+    query: usize,
+    kv: usize,
+    window: Option<usize>,
+    softcap: Option<f32>,
+}
+
 impl<'a> Lift<'a> {
     /// The attention of layer `index` whose projected output is `value`, the value it reads, and its heads.
     pub(super) fn attention(
@@ -23,25 +38,29 @@ impl<'a> Lift<'a> {
     ) -> Result<(Attention, &'a str, Heads), EngineError> {
         let (output, attended) = self.linear(value)?;
         let node = self.graph.producer(attended)?;
-        if node.op_type != "GroupQueryAttention" {
-            return Err(self.graph.differs(
-                node,
-                "GroupQueryAttention is expected before the output projection",
-            ));
-        }
-        self.check_cache(index, node)?;
-        let query = self.count(node, "num_heads")?;
-        let kv = self.count(node, "kv_num_heads")?;
+        let core = match node.op_type.as_str() {
+            "GroupQueryAttention" => self.grouped(index, node)?,
+            "MultiHeadAttention" => self.multi_head(index, node)?,
+            _ => {
+                let what = "GroupQueryAttention or MultiHeadAttention is expected before the output projection";
+                return Err(self.graph.differs(node, what));
+            }
+        };
+        let Core {
+            q,
+            k,
+            v,
+            query,
+            kv,
+            window,
+            softcap,
+        } = core;
         if query % kv != 0 {
             return Err(self.graph.differs(
                 node,
                 format!("{query} query heads cannot share {kv} key heads"),
             ));
         }
-
-        let q = self.path(self.graph.input(node, 0)?)?;
-        let k = node.input(1).map(|value| self.path(value)).transpose()?;
-        let v = node.input(2).map(|value| self.path(value)).transpose()?;
         let (qkv, input) = self.qkv(node, &q, k.as_ref(), v.as_ref())?;
         let width = match &qkv {
             Qkv::Packed(linear) => linear.n() / (query + 2 * kv),
@@ -59,11 +78,6 @@ impl<'a> Lift<'a> {
             Some(scale) if scale != 0.0 => scale,
             _ => 1.0 / (heads.dim as f32).sqrt(),
         };
-        let window = node
-            .int("local_window_size")
-            .filter(|&size| size > 0)
-            .map(|size| size as usize);
-        let softcap = node.float("softcap").filter(|&cap| cap > 0.0);
         Ok((
             Attention {
                 qkv,
@@ -87,35 +101,6 @@ impl<'a> Lift<'a> {
                 .graph
                 .differs(node, format!("attribute {name} is {other:?}"))),
         }
-    }
-
-    /// The cache inputs must be those of this layer, and nothing may stand in inputs that are not understood.
-    fn check_cache(&self, index: usize, node: &'a Node) -> Result<(), EngineError> {
-        let names = &self.config.decoder;
-        for (input, pattern) in [(3, &names.past_key_names), (4, &names.past_value_names)] {
-            let expected = pattern.replace("%d", &index.to_string());
-            if node.input(input) != Some(expected.as_str()) {
-                let what = format!(
-                    "its past is {:?} where layer {index} has {expected:?}",
-                    node.input(input).unwrap_or("")
-                );
-                return Err(self.graph.differs(node, what));
-            }
-        }
-        for (input, what) in [
-            (10, "an attention bias"),
-            (11, "attention sinks"),
-            (12, "a quantised KV cache"),
-            (13, "a quantised KV cache"),
-        ] {
-            if node.input(input).is_some() {
-                return Err(self.graph.differs(node, format!("{what} is not supported")));
-            }
-        }
-        if node.int("smooth_softmax").unwrap_or(0) > 0 {
-            return Err(self.graph.differs(node, "smooth softmax is not supported"));
-        }
-        Ok(())
     }
 
     /// Follows q, k or v back through rotary embedding and head norm to its projection.
@@ -206,6 +191,14 @@ impl<'a> Lift<'a> {
                     .map(|t| self.graph.peel(t)),
             )
         };
+        for node in [q, k] {
+            let positions = self.graph.peel(self.graph.input(node, 1)?);
+            if positions != self.config.decoder.position_ids {
+                let what =
+                    format!("it rotates by {positions:?}, which is not the input of positions");
+                return Err(self.graph.differs(node, what));
+            }
+        }
         let [cos, sin] = tables(q)?;
         if tables(k)? != [cos, sin] || q.int("interleaved") != k.int("interleaved") {
             return Err(self

@@ -120,7 +120,7 @@ impl<'a> Lift<'a> {
                 .differs(node, "the bias has another length than N"));
         }
         let int8_activations =
-            node.int("accuracy_level") == Some(INT8_ACTIVATIONS) && self.int8_is_meant(&weight);
+            node.int("accuracy_level") == Some(INT8_ACTIVATIONS) && int8_is_meant(&weight);
         let linear = Linear {
             weight: Weight::NBits(weight),
             bias,
@@ -130,26 +130,17 @@ impl<'a> Lift<'a> {
         Ok((linear, self.graph.input(node, 0)?))
     }
 
-    /// Whether level 4 stands for int8 activations with these weights. Blocks of 16 are finer than the groups that
-    /// our kernels quantise activations in, so f32 keeps what such an export was made for.
-    fn int8_is_meant(&self, weight: &NBitsWeight) -> bool {
-        let is_float = matches!(weight.zero_points, ZeroPointValues::Floats(_));
-        self.literal_levels || (!is_float && weight.block >= 32)
-    }
-
     fn matmul(&self, node: &'a Node) -> Result<(Linear, &'a str), EngineError> {
         let weight = self.graph.input(node, 1)?;
         let weight = match self.graph.constant(weight) {
             Some(tensor) => Weight::Dense(self.dense(node, tensor, Layout::KN)?),
             None => self.computed_weight(node, weight)?,
         };
-        // A QDQ pair has no level of its own; ONNX Runtime fuses it at level 4.
-        let int8_activations = matches!(weight, Weight::NBits(_));
         let linear = Linear {
             weight,
             bias: None,
             scale: 1.0,
-            int8_activations,
+            int8_activations: false,
         };
         Ok((linear, self.graph.input(node, 0)?))
     }
@@ -242,4 +233,11 @@ impl<'a> Lift<'a> {
             values,
         })
     }
+}
+
+/// Whether level 4 stands for int8 activations with these weights. ONNX Runtime computes in f32 where zero points are
+/// floats, and exports were judged that way; blocks of 16 are finer than the groups our kernels quantise activations
+/// in, so f32 keeps what such an export was made for.
+fn int8_is_meant(weight: &NBitsWeight) -> bool {
+    !matches!(weight.zero_points, ZeroPointValues::Floats(_)) && weight.block >= 32
 }

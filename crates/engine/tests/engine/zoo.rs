@@ -6,9 +6,12 @@ use inhouse_engine::verify::{self, Expected, Mode};
 use inhouse_engine::{Cancel, ErrorKind, KvType, LoadOptions, Model, Precision, Session, Want};
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../testdata/zoo")
-        .join(name)
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
+    let zoo = testdata.join("zoo").join(name);
+    if zoo.exists() {
+        return zoo;
+    }
+    testdata.join("zoo-extra").join(name)
 }
 
 fn check(name: &str) {
@@ -65,6 +68,71 @@ fn qwen2_mixed() {
 #[test]
 fn qwen3_int8() {
     check("qwen3-int8");
+}
+
+#[test]
+fn phi3_4k_int4() {
+    check("phi3-4k-int4");
+}
+
+#[test]
+fn phi35_fp32_cross() {
+    check("phi35-fp32-cross");
+}
+
+#[test]
+fn phi4mini_cross() {
+    check("phi4mini-cross");
+}
+
+#[test]
+fn old0_7_1_phi4mini_int4() {
+    check("old0.7.1-phi4mini-int4");
+}
+
+#[test]
+fn llama2_int4() {
+    check("llama2-int4");
+}
+
+#[test]
+fn llama_fp16_cpu() {
+    check("llama-fp16-cpu");
+}
+
+#[test]
+fn llama_int4_float_zp() {
+    check("llama-int4-float-zp");
+}
+
+#[test]
+fn llama_gate_up_fused() {
+    check("llama-gate-up-fused");
+}
+
+#[test]
+fn llama_prune_head() {
+    check("llama-prune-head");
+}
+
+#[test]
+fn mistral_int4_window() {
+    check("mistral-int4-window");
+}
+
+#[test]
+fn qwen25_int4_tied() {
+    check("qwen25-int4-tied");
+}
+
+#[test]
+fn gemma2_int4() {
+    check("gemma2-int4");
+}
+
+#[test]
+fn granite_int4() {
+    check("granite-int4");
 }
 
 const EXACT: LoadOptions = LoadOptions {

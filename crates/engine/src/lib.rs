@@ -1,6 +1,6 @@
 //! Runs decoder models from ONNX Runtime GenAI folders: lifts the graph, keeps the KV cache, decodes and samples.
 //!
-//! The way of a prompt: [`Model::load`] reads `genai_config.json` ([`config`]), maps the graph and lifts it into
+//! The way of a prompt: [`Model::load`] reads `genai_config.json` ([`GenaiConfig`]), maps the graph and lifts it into
 //! typed weights (`lift`, `decoder`); [`Model::sequence`] opens a [`Sequence`], whose keys and values grow by pages
 //! (`kv`); [`Session::extend`] runs tokens through it and gives logits.
 //!

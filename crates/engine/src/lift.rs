@@ -228,3 +228,6 @@ fn check_widths(decoder: &Decoder, graph: &GraphView<'_>) -> Result<(), EngineEr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What goes to stdout: lines, tables and JSON, and how figures are written.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -14,10 +15,14 @@ impl Output {
         writeln!(io::stdout().lock(), "{}", line.as_ref())
     }
 
-    /// A piece of text, shown at once.
+    /// A piece of a model's text, shown at once.
     pub(crate) fn piece(&self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
+        if stdout.is_terminal() {
+            stdout.write_all(harmless(text).as_bytes())?;
+        } else {
+            stdout.write_all(text.as_bytes())?;
+        }
         stdout.flush()
     }
 
@@ -29,6 +34,17 @@ impl Output {
     /// Rows under a heading, in columns.
     pub(crate) fn table(&self, table: &Table) -> io::Result<()> {
         io::stdout().lock().write_all(table.to_string().as_bytes())
+    }
+}
+
+/// What a model writes must not move a terminal's cursor, set its title or fill its clipboard: control characters but
+/// line ends and tabs become U+FFFD.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(acts) {
+        text.replace(acts, "\u{fffd}").into()
+    } else {
+        text.into()
     }
 }
 
@@ -133,6 +149,15 @@ pub(crate) fn count(n: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        assert_eq!(harmless("a\tb\n\u{e9}"), "a\tb\n\u{e9}");
+        assert_eq!(
+            harmless("\u{1b}]0;x\u{7}\u{9b}1m\r"),
+            "\u{fffd}]0;x\u{fffd}\u{fffd}1m\u{fffd}"
+        );
+    }
 
     #[test]
     fn bytes_have_the_unit_they_fit() {

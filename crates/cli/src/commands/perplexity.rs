@@ -57,8 +57,7 @@ pub(super) fn run(args: PerplexityArgs, context: &Context) -> anyhow::Result<Exi
     };
     let cancel = Cancel::new();
     let stop = cancel.clone();
-    let mut sequence = model.sequence();
-    let work = || perplexity::measure(&mut sequence, &ids, &cancel);
+    let work = || perplexity::measure(&model, &ids, &cancel);
     let (measured, interrupted) = context.interrupt.during(move || stop.cancel(), work);
     if interrupted {
         return Err(Interrupted.into());
@@ -69,6 +68,7 @@ pub(super) fn run(args: PerplexityArgs, context: &Context) -> anyhow::Result<Exi
         context.out.json(&json!({
             "model": located.name,
             "tokens": measured.tokens,
+            "windows": measured.windows,
             "mean_nll": measured.mean_nll,
             "perplexity": perplexity,
         }))?;
@@ -76,6 +76,10 @@ pub(super) fn run(args: PerplexityArgs, context: &Context) -> anyhow::Result<Exi
         let mut table = Table::facts();
         table.row(["model", &located.name]);
         table.row(["predicted", &count(measured.tokens, "token")]);
+        if measured.windows > 1 {
+            // A text longer than the context starts over in each window, which costs it some likelihood.
+            table.row(["windows", &measured.windows.to_string()]);
+        }
         table.row([
             "mean negative log-likelihood",
             &format!("{:.4}", measured.mean_nll),

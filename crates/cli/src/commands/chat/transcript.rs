@@ -15,7 +15,12 @@ pub(super) fn write(file: &Path, model: &str, messages: &[Message]) -> std::io::
     } else {
         as_markdown(model, messages)
     };
-    std::fs::write(file, text)
+    // Complete or not there at all: an earlier conversation is not lost to a full disk.
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, text)
+        .and_then(|()| std::fs::rename(&partial, file))
+        .inspect_err(|_| drop(std::fs::remove_file(&partial)))
 }
 
 fn as_json(model: &str, messages: &[Message]) -> Value {

@@ -7,14 +7,13 @@ mod product;
 
 use inhouse_onnx::{DataType, Graph, Tensor};
 
-use crate::ZeroPoints;
 use crate::error::ConvertError;
 use crate::family::Config;
 use crate::gguf::Gguf;
 use crate::graph::{Builder, float, int};
 use crate::rope::{self, Rotation, Wave};
 use crate::weights::{RowOrder, Weights};
-use product::{Accuracy, Product, multiply};
+use product::{Product, multiply};
 
 /// Writes every weight and returns the graph that uses them.
 pub(crate) fn convert(
@@ -39,17 +38,12 @@ pub(crate) fn convert(
     }
     let name = format!("layers.{}/final_norm_layernorm", config.layers);
     let normed = decoder.norm(&name, "output_norm.weight", &mut stream, true)?;
-    let head_accuracy = match decoder.weights.zero_points() {
-        // Whoever wants the weights as they are wants near-ties between tokens decided by
-        // them, not by the rounding of the last activations.
-        ZeroPoints::Float => Accuracy::Full,
-        ZeroPoints::Packed | ZeroPoints::None => Accuracy::Int8,
-    };
+    let accuracy = decoder.accuracy();
     let graph = &mut decoder.graph;
     let product = Product {
         name: "/lm_head/MatMul",
         output: Some("logits"),
-        accuracy: head_accuracy,
+        accuracy,
     };
     multiply(graph, &product, &normed, &ends.head);
     Ok(decoder.graph.finish(config))

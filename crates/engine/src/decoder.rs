@@ -1,5 +1,6 @@
 //! A decoder as typed weights: what the lift makes of a graph, and what a forward pass runs.
 
+pub(crate) mod apply;
 pub(crate) mod forward;
 pub(crate) mod rope;
 

@@ -7,7 +7,8 @@ use inhouse_kernels::{Isa, Kernels, Pool};
 
 use crate::config::GenaiConfig;
 use crate::decoder::Decoder;
-use crate::decoder::forward::{Chunk, Machine, Scratch};
+use crate::decoder::apply::Machine;
+use crate::decoder::forward::{Chunk, Scratch};
 use crate::error::{EngineError, ErrorKind};
 use crate::kv::{KvCache, KvShape, KvType};
 use crate::lift::lift;

@@ -1,23 +1,13 @@
 //! One forward pass: rows of several sequences through every layer.
 
-use half::f16;
-use inhouse_kernels::{
-    AttentionShape, Bits, Kernels, KvPage, Layout, Pool, QuantizedRows, QueryRow,
-};
+use inhouse_kernels::{AttentionShape, KvPage, QueryRow};
 
+use super::apply::{Machine, Rows, resized};
 use super::{Activation, Attention, Decoder, GateUp, Layer, Mlp, Qkv, Shape};
 use crate::error::EngineError;
 use crate::kv::{KvCache, PAGE_TOKENS};
 use crate::session::Cancel;
-use crate::weights::{DenseValues, DenseWeight, Embedding, Linear, Norm, Weight};
-
-/// What a forward runs on.
-pub(crate) struct Machine {
-    pub(crate) kernels: Kernels,
-    pub(crate) pool: Pool,
-    /// f32 arithmetic everywhere, whatever the nodes allow.
-    pub(crate) exact: bool,
-}
+use crate::weights::Norm;
 
 /// New tokens of one sequence.
 pub(crate) struct Chunk<'a> {
@@ -34,62 +24,16 @@ pub(crate) struct Chunk<'a> {
 pub(crate) struct Scratch {
     hidden: Vec<f32>,
     branch: Vec<f32>,
-    normed: Normed,
+    normed: Rows,
     qkv: Vec<f32>,
     part: Vec<f32>,
     query: Vec<f32>,
-    attended: Normed,
-    gate: Normed,
+    attended: Rows,
+    gate: Rows,
     up: Vec<f32>,
     cos: Vec<f32>,
     sin: Vec<f32>,
     logits: Vec<f32>,
-}
-
-/// Rows that linear layers read, with their int8 forms made at most once each.
-#[derive(Default)]
-struct Normed {
-    rows: Vec<f32>,
-    four: Option<QuantizedRows>,
-    eight: Option<QuantizedRows>,
-    four_is_fresh: bool,
-    eight_is_fresh: bool,
-}
-
-impl Normed {
-    /// The rows to be written anew, `len` values in all.
-    fn fill(&mut self, len: usize) -> &mut [f32] {
-        (self.four_is_fresh, self.eight_is_fresh) = (false, false);
-        resized(&mut self.rows, len)
-    }
-
-    fn quantized(&mut self, machine: &Machine, k: usize, bits: Bits) -> &QuantizedRows {
-        let (rows, fresh) = match bits {
-            Bits::Four => (&mut self.four, &mut self.four_is_fresh),
-            Bits::Eight => (&mut self.eight, &mut self.eight_is_fresh),
-        };
-        let rows = rows.get_or_insert_with(QuantizedRows::new);
-        if !std::mem::replace(fresh, true) {
-            rows.quantize(
-                machine.kernels,
-                &machine.pool,
-                &self.rows,
-                self.rows.len() / k,
-                k,
-                bits,
-            );
-        }
-        rows
-    }
-}
-
-fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len || buffer.len() > 4 * len + (1 << 20) {
-        *buffer = vec![0.0; len];
-    } else {
-        buffer.truncate(len);
-    }
-    buffer
 }
 
 /// One row of a forward.
@@ -277,7 +221,7 @@ impl Pass<'_> {
         let kernels = self.machine.kernels;
         self.machine
             .pool
-            .chunks_mut(&mut gate.rows, width, |i, gate| match activation {
+            .chunks_mut(&mut gate.values, width, |i, gate| match activation {
                 Activation::Silu => kernels.silu_mul(gate, &up[i * width..][..width]),
                 Activation::GeluTanh => kernels.gelu_tanh_mul(gate, &up[i * width..][..width]),
             });
@@ -289,7 +233,7 @@ impl Pass<'_> {
         self.add_branch(layer.mlp_branch_norm.as_ref(), scratch);
     }
 
-    fn norm_rows(&self, norm: &Norm, stream: &[f32], out: &mut Normed) {
+    fn norm_rows(&self, norm: &Norm, stream: &[f32], out: &mut Rows) {
         let hidden = self.shape.hidden;
         let kernels = self.machine.kernels;
         self.machine
@@ -437,110 +381,5 @@ impl Pass<'_> {
         self.machine
             .kernels
             .attention(&self.machine.pool, &shape, query, &rows, &sequences, out);
-    }
-}
-
-impl Norm {
-    fn apply(&self, kernels: Kernels, x: &[f32], out: &mut [f32]) {
-        kernels.rms_norm(x, &self.weight, self.epsilon, out);
-    }
-
-    /// Norms each piece of `x` that is as long as the weight.
-    fn apply_in_place(&self, kernels: Kernels, x: &mut [f32]) {
-        let mut copy = vec![0.0; self.weight.len()];
-        for piece in x.chunks_exact_mut(self.weight.len()) {
-            copy.copy_from_slice(piece);
-            kernels.rms_norm(&copy, &self.weight, self.epsilon, piece);
-        }
-    }
-}
-
-impl Linear {
-    /// `out = (x * W^T + bias) * scale` for all rows of `x`.
-    fn apply(&self, machine: &Machine, x: &mut Normed, out: &mut [f32]) {
-        let Machine {
-            kernels,
-            pool,
-            exact,
-        } = machine;
-        match &self.weight {
-            Weight::NBits(weight) if self.int8_activations && !exact => {
-                kernels.matmul_nbits_int8(
-                    pool,
-                    &weight.view(),
-                    x.quantized(machine, weight.k, weight.bits),
-                    out,
-                );
-            }
-            Weight::NBits(weight) => kernels.matmul_nbits_f32(pool, &weight.view(), &x.rows, out),
-            Weight::Dense(weight) => kernels.matmul_dense(pool, &weight.view(), &x.rows, out),
-        }
-        if self.bias.is_none() && self.scale == 1.0 {
-            return;
-        }
-        for row in out.chunks_exact_mut(self.n()) {
-            if let Some(bias) = &self.bias {
-                kernels.add_assign(row, bias);
-            }
-            if self.scale != 1.0 {
-                kernels.scale_assign(row, self.scale);
-            }
-        }
-    }
-}
-
-impl Embedding {
-    /// Width of a row.
-    pub(crate) fn width(&self) -> usize {
-        match &self.table {
-            Weight::NBits(weight) => weight.k,
-            Weight::Dense(weight) => weight.k,
-        }
-    }
-
-    /// Rows of the table.
-    pub(crate) fn rows(&self) -> usize {
-        match &self.table {
-            Weight::NBits(weight) => weight.n,
-            Weight::Dense(weight) => weight.n,
-        }
-    }
-
-    fn gather(&self, machine: &Machine, ids: &[u32], out: &mut [f32]) {
-        let kernels = machine.kernels;
-        for (&id, out) in ids.iter().zip(out.chunks_exact_mut(self.width())) {
-            match &self.table {
-                Weight::NBits(weight) => kernels.dequantize_row(&weight.view(), id as usize, out),
-                Weight::Dense(weight) => weight.copy_row(id as usize, out),
-            }
-            if self.scale != 1.0 {
-                kernels.scale_assign(out, self.scale);
-            }
-        }
-    }
-}
-
-impl DenseWeight {
-    /// Copies row `row` of [n, k], whichever way the matrix lies.
-    fn copy_row(&self, row: usize, out: &mut [f32]) {
-        let (first, step) = match self.layout {
-            Layout::NK => (row * self.k, 1),
-            Layout::KN => (row, self.n),
-        };
-        let indices = (first..).step_by(step);
-        match &self.values {
-            DenseValues::F32(values) => out
-                .iter_mut()
-                .zip(indices)
-                .for_each(|(out, i)| *out = values[i]),
-            DenseValues::F16(values) => out
-                .iter_mut()
-                .zip(indices)
-                .for_each(|(out, i)| *out = f16::to_f32(values[i])),
-            DenseValues::Bf16(values) => out
-                .iter_mut()
-                .zip(indices)
-                .for_each(|(out, i)| *out = values[i].to_f32()),
-        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use inhouse_engine::verify::{self, Expected, Mode};
 use inhouse_engine::{Cancel, ErrorKind, KvType, LoadOptions, Model, Precision, Session, Want};
+use inhouse_kernels::Isa;
 
 fn folder(name: &str) -> PathBuf {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
@@ -133,6 +134,25 @@ fn gemma2_int4() {
 #[test]
 fn granite_int4() {
     check("granite-int4");
+}
+
+/// What one instruction set computes, every other computes: INT4 with zero points and without, 8 bits, floats.
+#[test]
+fn every_instruction_set_of_this_machine() {
+    for isa in Isa::available() {
+        for name in ["phi4mini-int4", "qwen2-mixed", "llama-fp32"] {
+            let folder = folder(name);
+            let expected = Expected::read(&folder.join("expected.json")).unwrap();
+            let options = LoadOptions {
+                isa: Some(isa),
+                ..LoadOptions::default()
+            };
+            let modes = [Mode::Exact, Mode::Default];
+            for report in verify::run(&folder, &expected, &modes, &options).unwrap() {
+                assert!(report.passed, "{name} with {}: {report:?}", isa.name());
+            }
+        }
+    }
 }
 
 const EXACT: LoadOptions = LoadOptions {

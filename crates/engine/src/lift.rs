@@ -14,6 +14,7 @@ mod linear;
 mod mlp;
 mod nbits;
 mod norm;
+mod reorder;
 mod rope;
 
 use crate::config::GenaiConfig;

@@ -128,6 +128,8 @@ impl DenseWeight {
 #[derive(Clone)]
 pub(crate) struct Linear {
     pub(crate) weight: Weight,
+    /// The order that the input's values are to be put in, where the weight's columns were sorted.
+    pub(crate) columns: Option<Box<[u32]>>,
     pub(crate) bias: Option<Vec<f32>>,
     /// A constant the graph multiplies the output by; 1 in most families (Granite scales its branches and logits).
     pub(crate) scale: f32,

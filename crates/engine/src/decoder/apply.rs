@@ -1,5 +1,7 @@
 //! Weights at work: norms, linear layers and the embedding on rows of activations.
 
+use std::borrow::Cow;
+
 use half::f16;
 use inhouse_kernels::{Bits, Kernels, Layout, Pool, QuantizedRows};
 
@@ -91,7 +93,10 @@ impl Linear {
                     out,
                 );
             }
-            Weight::NBits(weight) => kernels.matmul_nbits_f32(pool, &weight.view(), &x.values, out),
+            Weight::NBits(weight) => {
+                let x = self.in_order(&x.values);
+                kernels.matmul_nbits_f32(pool, &weight.view(), &x, out);
+            }
             Weight::Dense(weight) => kernels.matmul_dense(pool, &weight.view(), &x.values, out),
         }
         if self.bias.is_none() && self.scale == 1.0 {
@@ -105,6 +110,17 @@ impl Linear {
                 kernels.scale_assign(row, self.scale);
             }
         }
+    }
+}
+
+impl Linear {
+    /// The rows of `x` with their values in the order of our columns.
+    fn in_order<'x>(&self, x: &'x [f32]) -> Cow<'x, [f32]> {
+        let Some(columns) = &self.columns else {
+            return x.into();
+        };
+        let row = |row: &'x [f32]| columns.iter().map(|&column| row[column as usize]);
+        x.chunks_exact(columns.len()).flat_map(row).collect()
     }
 }
 

@@ -81,11 +81,6 @@ impl<'a> Lift<'a> {
     }
 
     fn matmul_nbits(&self, node: &'a Node) -> Result<(Linear, &'a str), EngineError> {
-        if node.input(4).is_some() {
-            return Err(self
-                .graph
-                .differs(node, "g_idx (columns in another order) is not supported"));
-        }
         let size = |name: &str| {
             node.int(name)
                 .and_then(|value| usize::try_from(value).ok())
@@ -95,21 +90,28 @@ impl<'a> Lift<'a> {
                         .differs(node, format!("attribute {name} is missing or not positive"))
                 })
         };
-        let weight = self.block_quantized(
-            node,
-            BlockQuantized {
-                n: size("N")?,
-                k: size("K")?,
-                bits: node.int("bits").unwrap_or(4),
-                block: size("block_size")?,
-                quants: self.graph.weight(node, 1)?,
-                scales: self.graph.weight(node, 2)?,
-                zero_points: node
-                    .input(3)
-                    .map(|_| self.graph.weight(node, 3))
-                    .transpose()?,
-            },
-        )?;
+        let (zero_points, groups) = self.zero_points_and_groups(node)?;
+        let mut parts = BlockQuantized {
+            n: size("N")?,
+            k: size("K")?,
+            bits: node.int("bits").unwrap_or(4),
+            block: size("block_size")?,
+            quants: self.graph.weight(node, 1)?,
+            scales: self.graph.weight(node, 2)?,
+            zero_points,
+        };
+        let columns = match groups {
+            Some(groups) => self.column_order(node, groups, parts.k, parts.block)?,
+            None => None,
+        };
+        let sorted = columns
+            .as_deref()
+            .map(|order| self.reordered(node, &parts, order))
+            .transpose()?;
+        if let Some(sorted) = &sorted {
+            parts.quants = sorted;
+        }
+        let weight = self.block_quantized(node, parts)?;
         let bias = node
             .input(5)
             .map(|_| self.graph.floats(node, self.graph.weight(node, 5)?))
@@ -119,15 +121,33 @@ impl<'a> Lift<'a> {
                 .graph
                 .differs(node, "the bias has another length than N"));
         }
-        let int8_activations =
-            node.int("accuracy_level") == Some(INT8_ACTIVATIONS) && int8_is_meant(&weight);
+        let int8_activations = node.int("accuracy_level") == Some(INT8_ACTIVATIONS)
+            && groups.is_none()
+            && int8_is_meant(&weight);
         let linear = Linear {
             weight: Weight::NBits(weight),
+            columns,
             bias,
             scale: 1.0,
             int8_activations,
         };
         Ok((linear, self.graph.input(node, 0)?))
+    }
+
+    /// Inputs 3 and 4 of `MatMulNBits`. Exports without zero points have been seen to carry g_idx in their place.
+    fn zero_points_and_groups(
+        &self,
+        node: &'a Node,
+    ) -> Result<(Option<&'a Tensor>, Option<&'a Tensor>), EngineError> {
+        let optional = |input: usize| {
+            node.input(input)
+                .map(|_| self.graph.weight(node, input))
+                .transpose()
+        };
+        match (optional(3)?, optional(4)?) {
+            (Some(groups), None) if groups.dtype == DataType::I32 => Ok((None, Some(groups))),
+            both => Ok(both),
+        }
     }
 
     fn matmul(&self, node: &'a Node) -> Result<(Linear, &'a str), EngineError> {
@@ -138,6 +158,7 @@ impl<'a> Lift<'a> {
         };
         let linear = Linear {
             weight,
+            columns: None,
             bias: None,
             scale: 1.0,
             int8_activations: false,
@@ -189,6 +210,7 @@ impl<'a> Lift<'a> {
         }
         let linear = Linear {
             weight: Weight::Dense(weight),
+            columns: None,
             bias,
             scale: 1.0,
             int8_activations: false,
@@ -236,7 +258,7 @@ impl<'a> Lift<'a> {
 }
 
 /// Whether level 4 stands for int8 activations with these weights. ONNX Runtime computes in f32 where zero points are
-/// floats, and exports were judged that way; blocks of 16 are finer than the groups our kernels quantise activations
+/// floats (and where columns are in another order), and exports were judged that way; blocks of 16 are finer than the groups our kernels quantise activations
 /// in, so f32 keeps what such an export was made for.
 fn int8_is_meant(weight: &NBitsWeight) -> bool {
     !matches!(weight.zero_points, ZeroPointValues::Floats(_)) && weight.block >= 32

@@ -107,6 +107,11 @@ fn llama_int4_float_zp() {
 }
 
 #[test]
+fn llama_int4_gidx() {
+    check("llama-int4-gidx");
+}
+
+#[test]
 fn llama_gate_up_fused() {
     check("llama-gate-up-fused");
 }

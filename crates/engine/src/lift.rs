@@ -183,6 +183,27 @@ fn check_widths(decoder: &Decoder, graph: &GraphView<'_>) -> Result<(), EngineEr
             ))
         }
     };
+    let Shape {
+        head_dim,
+        vocab,
+        context,
+        ..
+    } = decoder.shape;
+    if [hidden, head_dim, vocab, context].contains(&0) {
+        return wrong(format!(
+            "nothing is left of it: {hidden} values wide, heads of {head_dim}, {vocab} words, {context} positions"
+        ));
+    }
+    if let Some(rope) = decoder
+        .ropes
+        .iter()
+        .find(|rope| rope.short.half > head_dim / 2)
+    {
+        let half = rope.short.half;
+        return wrong(format!(
+            "rotary tables turn 2 x {half} values of heads of {head_dim}"
+        ));
+    }
     check("the embedding".into(), decoder.embedding.width(), hidden)?;
     check("the head's input".into(), decoder.head.k(), hidden)?;
     for (index, layer) in decoder.layers.iter().enumerate() {

@@ -71,6 +71,13 @@ impl<'a> Lift<'a> {
                 .graph
                 .differs(choice, "its branches hold tables of different widths"));
         }
+        if short.positions < original_length.min(long.positions) {
+            let what = format!(
+                "its short tables hold {} positions where they are used up to {original_length}",
+                short.positions
+            );
+            return Err(self.graph.differs(choice, what));
+        }
         Ok(Rope {
             short,
             long: Some(LongRope {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use inhouse_onnx::{AttributeValue, Graph, Model, Node};
+use inhouse_onnx::{AttributeValue, DataType, Graph, Model, Node, Tensor};
 
 use super::lift;
 use crate::config::GenaiConfig;
@@ -112,6 +112,40 @@ fn wires_that_lead_elsewhere() {
         "llama-fp32",
         |graph| node(graph, name).inputs[1] = "position_ids".into(),
         &[name, "input_ids"],
+    );
+}
+
+/// Tables are read without looking, so what is too short or too wide must not get that far.
+#[test]
+fn rotary_tables_that_do_not_fit() {
+    let resize = |graph: &mut Graph, dims: [usize; 2]| {
+        for tensor in &mut graph.initializers {
+            if tensor.name.ends_with("_cache") {
+                tensor.dims = dims.to_vec();
+            }
+        }
+    };
+    // [1024, 16] for heads of 32.
+    check(
+        "llama-fp32",
+        |graph| resize(graph, [512, 32]),
+        &["rotary", "heads of 32"],
+    );
+    check(
+        "llama-fp32",
+        |graph| resize(graph, [0, 16]),
+        &["rotary tables"],
+    );
+    let name = "/model/rope_caches_subgraph/Greater";
+    check(
+        "phi4mini-int4",
+        |graph| {
+            let limit = node(graph, name).inputs[1].clone();
+            let constant = graph.nodes.iter_mut().find(|node| node.outputs[0] == limit);
+            let tensor = Tensor::new("", DataType::I64, vec![], 65i64.to_le_bytes().to_vec());
+            constant.unwrap().attributes[0].value = AttributeValue::Tensor(tensor.unwrap());
+        },
+        &["/model/rope_caches_subgraph/If", "64 positions", "65"],
     );
 }
 

@@ -52,12 +52,13 @@ impl Rows {
     }
 }
 
+/// The buffer with just `len` values, whatever they are. Room that a long prompt took is given back.
 pub(super) fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len || buffer.len() > 4 * len + (1 << 20) {
-        *buffer = vec![0.0; len];
-    } else {
-        buffer.truncate(len);
+    const SPARE: usize = 1 << 20;
+    if buffer.capacity() > 4 * len + SPARE {
+        *buffer = Vec::new();
     }
+    buffer.resize(len, 0.0);
     buffer
 }
 

@@ -123,8 +123,14 @@ fn perplexity_is_measured_of_ids_and_of_text() {
     )
     .unwrap();
     let of_ids = user.json(&["perplexity", "-m", model, "--ids", "ids.json", "--json"]);
-    assert_eq!(keys(&of_ids), ["model", "tokens", "mean_nll", "perplexity"]);
-    assert_eq!(of_ids["tokens"], 39);
+    assert_eq!(
+        keys(&of_ids),
+        ["model", "tokens", "windows", "mean_nll", "perplexity"]
+    );
+    assert_eq!(
+        (&of_ids["tokens"], &of_ids["windows"]),
+        (&39.into(), &1.into())
+    );
     let (nll, perplexity) = (
         of_ids["mean_nll"].as_f64().unwrap(),
         of_ids["perplexity"].as_f64().unwrap(),

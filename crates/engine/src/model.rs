@@ -194,7 +194,8 @@ impl Model {
     /// Decoding a batch this way reads the weights once for all of it.
     ///
     /// # Errors
-    /// As [`Session::extend`]; on an error no sequence counts its new tokens.
+    /// As [`Session::extend`], and where a sequence is another model's or has no new tokens; on an error no sequence
+    /// counts its new tokens.
     pub fn extend_together(
         &self,
         batch: &mut [(&mut Sequence, &[u32])],
@@ -206,20 +207,20 @@ impl Model {
                     "a sequence of the batch belongs to another model",
                 ));
             }
+            if ids.is_empty() {
+                return Err(EngineError::options(
+                    "a sequence of the batch has no new tokens, so there is no row of logits for it",
+                ));
+            }
             sequence.prepare(ids, cancel)?;
         }
-        let chunk = |(sequence, ids): &mut (&mut Sequence, &[u32])| {
-            (sequence.long, ids.len().saturating_sub(1))
-        };
-        let facts: Vec<(bool, usize)> = batch.iter_mut().map(chunk).collect();
         let mut chunks: Vec<Chunk<'_>> = batch
             .iter_mut()
-            .zip(facts)
-            .map(|((sequence, ids), (long, logits_from))| Chunk {
+            .map(|(sequence, ids)| Chunk {
                 ids,
+                long: sequence.long,
                 cache: &mut sequence.cache,
-                long,
-                logits_from,
+                logits_from: ids.len() - 1,
             })
             .collect();
         let data = self.0.forward(&mut chunks, cancel)?;

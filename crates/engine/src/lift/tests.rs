@@ -150,6 +150,23 @@ fn rotary_tables_that_do_not_fit() {
 }
 
 #[test]
+fn attention_of_f16_exports_made_otherwise() {
+    let folder = "../zoo-extra/llama-fp16-cpu";
+    let name = "/model/layers.2/attn/MultiHeadAttention";
+    check(
+        folder,
+        |graph| node(graph, name).inputs[5] = "position_ids".into(),
+        &[name, "mask"],
+    );
+    let name = "/model/layers.2/attn/k_rotary/RotaryEmbedding";
+    check(
+        folder,
+        |graph| node(graph, name).inputs[1] = "input_ids".into(),
+        &[name, "input of positions"],
+    );
+}
+
+#[test]
 fn weights_of_another_shape() {
     let name = "model.layers.1.mlp.down_proj.MatMul.weight";
     let swap = |graph: &mut Graph| {

@@ -141,6 +141,19 @@ fn granite_int4() {
     check("granite-int4");
 }
 
+/// Either mode alone sees a recording that is not this model's.
+#[test]
+fn another_recording_fails_in_both_modes() {
+    let expected = Expected::read(&folder("llama-int4-asym-b128").join("expected.json")).unwrap();
+    for mode in [Mode::Exact, Mode::Default] {
+        let options = LoadOptions::default();
+        let reports = verify::run(&folder("mistral-int4-b64"), &expected, &[mode], &options);
+        for report in reports.unwrap() {
+            assert!(!report.passed, "{report:?}");
+        }
+    }
+}
+
 /// What one instruction set computes, every other computes: INT4 with zero points and without, 8 bits, floats.
 #[test]
 fn every_instruction_set_of_this_machine() {
@@ -207,6 +220,9 @@ fn a_batch_gives_what_each_sequence_gives_alone() {
         .map(|(s, p)| (s, p.as_slice()))
         .collect();
     let together = model.extend_together(&mut batch, &cancel).unwrap();
+    let mut empty = model.sequence();
+    let refused = model.extend_together(&mut [(&mut empty, &[])], &cancel);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Options);
     for (row, alone) in alone.iter().enumerate() {
         assert_close(together.row(row), alone, "prefill");
     }

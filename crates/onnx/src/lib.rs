@@ -69,6 +69,7 @@ pub use bytes::Bytes;
 pub use dtype::DataType;
 pub use error::{LoadError, LoadErrorKind, WriteError, WriteErrorKind};
 pub use graph::{Attribute, AttributeValue, Dim, Graph, Model, Node, ValueInfo};
-pub use map::map_file;
+pub use map::{MappedFile, map_file};
+pub use read::SourceFiles;
 pub use tensor::{Tensor, TensorError};
 pub use write::{ModelMeta, Writer};

@@ -3,16 +3,18 @@
 mod convert;
 mod external;
 mod scan;
+mod sources;
 
 use std::path::Path;
 
 use bytes::Bytes;
 use prost::Message;
 
-use crate::map_file;
+use crate::MappedFile;
 use crate::proto::ModelProto;
 use crate::{LoadError, LoadErrorKind, Model};
 use external::ExternalData;
+pub use sources::SourceFiles;
 
 /// Protocol Buffers' own limit for one message.
 pub(crate) const MAX_PROTOBUF: usize = i32::MAX as usize;
@@ -23,18 +25,28 @@ impl Model {
     /// The files must not be changed or shortened while the model, or any of its tensors, lives: the operating system ends
     /// programs that read where a mapped file no longer reaches.
     pub fn load(path: &Path) -> Result<Model, LoadError> {
-        let bytes = map_file(path).map_err(|e| LoadError::io(path, "cannot be read", e))?;
-        let load = || decode(bytes, ExternalData::beside(path)?);
-        load().map_err(|e| e.at(path))
+        Model::load_with_sources(path).map(|(model, _)| model)
+    }
+
+    /// As [`load`](Model::load), and with the model its files: which they are, and a way to let go of their pages.
+    pub fn load_with_sources(path: &Path) -> Result<(Model, SourceFiles), LoadError> {
+        let graph = MappedFile::open(path).map_err(|e| LoadError::io(path, "cannot be read", e))?;
+        let load = || {
+            let mut external = ExternalData::beside(path)?;
+            let model = decode(graph.bytes(), &mut external)?;
+            let sources = SourceFiles::new(path, graph.clone(), external.into_files());
+            Ok((model, sources))
+        };
+        load().map_err(|e: LoadError| e.at(path))
     }
 
     /// Reads a model that is in memory. External data is refused: there is no folder to look for it in.
     pub fn from_bytes(bytes: Bytes) -> Result<Model, LoadError> {
-        decode(bytes, ExternalData::refused())
+        decode(bytes, &mut ExternalData::refused())
     }
 }
 
-fn decode(bytes: Bytes, external: ExternalData) -> Result<Model, LoadError> {
+fn decode(bytes: Bytes, external: &mut ExternalData) -> Result<Model, LoadError> {
     if bytes.len() > MAX_PROTOBUF {
         let message = format!(
             "is {} bytes, more than the 2 GiB of a protobuf file",

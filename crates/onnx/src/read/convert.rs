@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The model, with tensors taken from `external` where they say so.
-pub(super) fn model(proto: ModelProto, external: ExternalData) -> Result<Model, LoadError> {
+pub(super) fn model(proto: ModelProto, external: &mut ExternalData) -> Result<Model, LoadError> {
     let graph = proto
         .graph
         .ok_or_else(|| LoadError::malformed("is not an ONNX model: it has no graph"))?;
@@ -36,15 +36,15 @@ pub(super) fn model(proto: ModelProto, external: ExternalData) -> Result<Model, 
     })
 }
 
-struct Converter {
+struct Converter<'a> {
     /// Domain and name of the model's own functions.
     functions: HashSet<(String, String)>,
     /// Names of the sparse initializers of this graph and those around it.
     sparse: HashSet<String>,
-    external: ExternalData,
+    external: &'a mut ExternalData,
 }
 
-impl Converter {
+impl Converter<'_> {
     fn graph(&mut self, proto: GraphProto) -> Result<Graph, LoadError> {
         let sparse = proto.sparse_initializer.into_iter();
         self.sparse.extend(sparse.filter_map(|s| s.values?.name));

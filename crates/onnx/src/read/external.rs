@@ -10,8 +10,8 @@ use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 
+use crate::MappedFile;
 use crate::error::quote;
-use crate::map_file;
 use crate::proto::StringStringEntryProto;
 use crate::{LoadError, LoadErrorKind};
 
@@ -23,8 +23,8 @@ struct Folder {
     root: PathBuf,
     /// The blobs of the repository that the folder is a snapshot of.
     blobs: Option<PathBuf>,
-    /// The files mapped so far, by the location that the model gives.
-    maps: HashMap<String, Bytes>,
+    /// The files mapped so far with their paths in the folder, by the location that the model gives.
+    maps: HashMap<String, (PathBuf, MappedFile)>,
 }
 
 impl ExternalData {
@@ -49,6 +49,13 @@ impl ExternalData {
     /// No external data: the model is not in a folder.
     pub(super) fn refused() -> ExternalData {
         ExternalData(None)
+    }
+
+    /// The files that were mapped, each with its path in the model's folder.
+    pub(super) fn into_files(self) -> impl Iterator<Item = (PathBuf, MappedFile)> {
+        self.0
+            .into_iter()
+            .flat_map(|folder| folder.maps.into_values())
     }
 
     /// The bytes that a tensor's `external_data` entries point at.
@@ -87,13 +94,15 @@ impl ExternalData {
 
 impl Folder {
     fn file(&mut self, location: &str) -> Result<Bytes, String> {
-        if let Some(bytes) = self.maps.get(location) {
-            return Ok(bytes.clone());
+        if let Some((_, file)) = self.maps.get(location) {
+            return Ok(file.bytes());
         }
         let path = self.resolve(location)?;
-        let bytes = map_file(&path)
+        let file = MappedFile::open(&path)
             .map_err(|e| format!("external data {} cannot be read: {e}", quote(location)))?;
-        self.maps.insert(location.to_owned(), bytes.clone());
+        let bytes = file.bytes();
+        let named = self.root.join(location);
+        self.maps.insert(location.to_owned(), (named, file));
         Ok(bytes)
     }
 

@@ -248,6 +248,16 @@ mod links {
         fs::write(blobs.join("w"), [0; 8]).unwrap();
 
         load("models--a--b").unwrap();
+        // They are named as the folder has them, not as the blobs are.
+        let graph = snapshot("models--a--b").join("model.onnx");
+        let (loaded, sources) = Model::load_with_sources(&graph).unwrap();
+        let data = snapshot("models--a--b")
+            .canonicalize()
+            .unwrap()
+            .join("w.data");
+        assert_eq!(sources.paths().collect::<Vec<_>>(), [&graph, &data]);
+        sources.release_pages();
+        assert_eq!(loaded.graph.initializers[0].bytes(), &[0; 8][..]);
         // Another repository's blobs, and a folder that is no repository.
         fs::create_dir_all(dir.path().join("models--c--d/blobs")).unwrap();
         for other in ["models--c--d", "datasets--a--b", "plain"] {

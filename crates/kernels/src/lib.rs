@@ -59,5 +59,5 @@ pub use crate::dense::{Dense, DenseData, Layout};
 pub use crate::isa::Isa;
 pub use crate::kernels::Kernels;
 pub use crate::nbits::{Bits, LayoutError, NBits, ZeroPoints};
-pub use crate::pool::Pool;
+pub use crate::pool::{Awake, Pool};
 pub use crate::quantized::QuantizedRows;

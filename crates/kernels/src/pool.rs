@@ -1,62 +1,29 @@
 //! The threads that a model is computed on.
 
-use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
-/// How long a thread without work spins before it is parked. The pauses between the products of
-/// one token are shorter, those between tokens mostly longer.
-const SPIN: Duration = Duration::from_micros(150);
+use crew::{Crew, is_busy, lock};
+
+mod crew;
 
 /// A fixed number of threads that share out the tasks of one job at a time.
 ///
-/// The thread that brings a job works on it too, so a pool of one starts none. Threads spin for a
-/// moment after a job, since the next product of the same token follows at once, and are then
-/// parked: an idle pool costs nothing.
+/// The thread that brings a job works on it too, so a pool of one starts none. Threads without work
+/// sleep, after a moment of spinning, and waking them takes longer than many a job: whoever brings
+/// jobs one after the other keeps them [awake](Pool::awake).
 pub struct Pool {
-    shared: Arc<Shared>,
+    crew: Arc<Crew>,
     workers: Vec<JoinHandle<()>>,
     /// Held by the thread whose job is being worked on.
     turn: Mutex<()>,
 }
 
-struct Shared {
-    /// The number of the latest job, whether it may still be joined, and how many have joined it.
-    state: AtomicU64,
-    /// Written only while no job may be joined and none who joined is left.
-    job: UnsafeCell<Job>,
-    next_task: AtomicUsize,
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
-    parked: Vec<AtomicBool>,
-    stop: AtomicBool,
-}
-
-/// A closure whose type is forgotten, with the number of tasks to call it for.
-#[derive(Clone, Copy)]
-struct Job {
-    data: *const (),
-    call: unsafe fn(*const (), usize),
-    tasks: usize,
-}
-
-// SAFETY: `job` is written by the one thread that holds `turn`, while the state lets nobody join and
-// nobody is joined, and read only by those who joined. Its closure is `Sync`.
-unsafe impl Sync for Shared {}
-// SAFETY: as above; the pointer in `job` is not tied to a thread.
-unsafe impl Send for Shared {}
-
-const OPEN: u64 = 1 << 31;
-const JOINED: u64 = OPEN - 1;
-const NUMBER: u64 = !(OPEN | JOINED);
-const NEXT_NUMBER: u64 = OPEN << 1;
-
-thread_local! {
-    /// Set while this thread works on a task: jobs brought from inside one run at once and alone.
-    static BUSY: Cell<bool> = const { Cell::new(false) };
+/// Keeps the threads of a pool [awake](Pool::awake) until it is dropped.
+#[must_use = "the threads may sleep again when this is dropped"]
+pub struct Awake<'a> {
+    crew: &'a Crew,
 }
 
 impl Pool {
@@ -64,28 +31,17 @@ impl Pool {
     /// the system refuses to start as many, there are fewer.
     pub fn new(threads: usize) -> Pool {
         let wanted = threads.saturating_sub(1);
-        let shared = Arc::new(Shared {
-            state: AtomicU64::new(0),
-            job: UnsafeCell::new(Job {
-                data: std::ptr::null(),
-                call: no_task,
-                tasks: 0,
-            }),
-            next_task: AtomicUsize::new(0),
-            panic: Mutex::new(None),
-            parked: (0..wanted).map(|_| AtomicBool::new(false)).collect(),
-            stop: AtomicBool::new(false),
-        });
-        let start = |index: usize| {
-            let shared = Arc::clone(&shared);
+        let crew = Arc::new(Crew::new(wanted));
+        let start = |number: usize| {
+            let crew = Arc::clone(&crew);
             thread::Builder::new()
-                .name(format!("kernels-{index}"))
-                .spawn(move || shared.work(index))
+                .name(format!("kernels-{number}"))
+                .spawn(move || crew.serve(number))
                 .ok()
         };
-        let workers = (0..wanted).map_while(start).collect();
+        let workers = (1..=wanted).map_while(start).collect();
         Pool {
-            shared,
+            crew,
             workers,
             turn: Mutex::new(()),
         }
@@ -96,6 +52,14 @@ impl Pool {
         self.workers.len() + 1
     }
 
+    /// Wakes all threads, and has them wait for jobs without sleeping as long as anyone holds what
+    /// this returns. A job then begins within a microsecond on each of them, at the price of
+    /// processors that are never idle, so it is for the time of one forward.
+    pub fn awake(&self) -> Awake<'_> {
+        self.crew.keep_awake();
+        Awake { crew: &self.crew }
+    }
+
     /// Calls `f` once with each number below `tasks`, on any thread and in any order, and returns
     /// when all calls have. A panic in one of them is passed on, and the tasks not yet begun are
     /// left out.
@@ -103,10 +67,18 @@ impl Pool {
     /// Called from inside a task it runs everything on the spot; called from several threads at
     /// once, the jobs take turns.
     pub fn for_each(&self, tasks: usize, f: impl Fn(usize) + Sync) {
-        if tasks <= 1 || self.workers.is_empty() || BUSY.get() {
-            (0..tasks).for_each(f);
-        } else {
-            self.share(tasks, &f);
+        if tasks <= 1 || self.workers.is_empty() || is_busy() {
+            return (0..tasks).for_each(f);
+        }
+        for start in (0..tasks).step_by(Crew::MOST_TASKS) {
+            let turn = lock(&self.turn);
+            let tasks = (tasks - start).min(Crew::MOST_TASKS);
+            // SAFETY: we hold `turn`, and the number of tasks was just limited.
+            let panic = unsafe { self.crew.run(tasks, &|task| f(start + task)) };
+            drop(turn);
+            if let Some(panic) = panic {
+                resume_unwind(panic);
+            }
         }
     }
 
@@ -133,56 +105,12 @@ impl Pool {
             f(i, piece);
         });
     }
-
-    fn share<F: Fn(usize) + Sync>(&self, tasks: usize, f: &F) {
-        // SAFETY (of the calls): `data` is the `F` that the job was made of, borrowed until `share` returns.
-        unsafe fn call<F: Fn(usize)>(data: *const (), task: usize) {
-            // SAFETY: see above.
-            unsafe { (*data.cast::<F>())(task) }
-        }
-        let turn = lock(&self.turn);
-        let shared = &*self.shared;
-        let job = Job {
-            data: (&raw const *f).cast(),
-            call: call::<F>,
-            tasks,
-        };
-        // SAFETY: we hold `turn`, and the last job was closed and left by all before `turn` was given up.
-        unsafe { *shared.job.get() = job };
-        shared.next_task.store(0, Ordering::Relaxed);
-        let number = (shared.state.load(Ordering::Relaxed) & NUMBER).wrapping_add(NEXT_NUMBER);
-        shared.state.store(number | OPEN, Ordering::SeqCst);
-        self.wake(tasks - 1);
-
-        shared.run_tasks(job);
-
-        shared.state.fetch_and(!OPEN, Ordering::AcqRel);
-        let mut spins = 0_u32;
-        while shared.state.load(Ordering::Acquire) & JOINED != 0 {
-            spins += 1;
-            pause(spins);
-        }
-        let panic = lock(&shared.panic).take();
-        drop(turn);
-        if let Some(panic) = panic {
-            resume_unwind(panic);
-        }
-    }
-
-    fn wake(&self, at_most: usize) {
-        for (worker, parked) in self.workers.iter().zip(&self.shared.parked).take(at_most) {
-            if parked.load(Ordering::SeqCst) {
-                worker.thread().unpark();
-            }
-        }
-    }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
+        self.crew.stop();
         for worker in self.workers.drain(..) {
-            worker.thread().unpark();
             // A worker catches the panics of tasks and has none of its own.
             let _ = worker.join();
         }
@@ -197,82 +125,15 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-impl Shared {
-    /// What a worker does until the pool is dropped.
-    fn work(&self, index: usize) {
-        let mut seen = 0;
-        while let Some(number) = self.wait(index, seen) {
-            seen = number;
-            if self.join(number) {
-                // SAFETY: whoever joined holds the job back from being overwritten until they leave.
-                self.run_tasks(unsafe { *self.job.get() });
-                self.state.fetch_sub(1, Ordering::Release);
-            }
-        }
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        self.crew.rest();
     }
+}
 
-    /// Waits for a job after number `seen`; `None` when the pool is dropped.
-    fn wait(&self, index: usize, seen: u64) -> Option<u64> {
-        let parked = &self.parked[index];
-        let mut spins = 0_u32;
-        let mut since = None;
-        loop {
-            if self.stop.load(Ordering::SeqCst) {
-                return None;
-            }
-            let state = self.state.load(Ordering::SeqCst);
-            if state & OPEN != 0 && state & NUMBER != seen {
-                parked.store(false, Ordering::Relaxed);
-                return Some(state & NUMBER);
-            }
-            if parked.load(Ordering::Relaxed) {
-                // Whoever opens a job after the look above sees the flag and unparks, and unparking
-                // before parking is not lost.
-                thread::park();
-                continue;
-            }
-            spins += 1;
-            pause(spins);
-            if spins.is_multiple_of(64) && since.get_or_insert_with(Instant::now).elapsed() > SPIN {
-                parked.store(true, Ordering::SeqCst);
-            }
-        }
-    }
-
-    /// Joins the job with this number unless it has been closed.
-    fn join(&self, number: u64) -> bool {
-        let mut state = self.state.load(Ordering::Relaxed);
-        while state & NUMBER == number && state & OPEN != 0 {
-            match self.state.compare_exchange_weak(
-                state,
-                state + 1,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => state = now,
-            }
-        }
-        false
-    }
-
-    fn run_tasks(&self, job: Job) {
-        BUSY.set(true);
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let task = self.next_task.fetch_add(1, Ordering::Relaxed);
-                if task >= job.tasks {
-                    break;
-                }
-                // SAFETY: the job is joined, or our own, so its closure is still borrowed.
-                unsafe { (job.call)(job.data, task) };
-            }
-        }));
-        BUSY.set(false);
-        if let Err(panic) = result {
-            self.next_task.store(job.tasks, Ordering::Relaxed);
-            lock(&self.panic).get_or_insert(panic);
-        }
+impl std::fmt::Debug for Awake<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Awake").finish_non_exhaustive()
     }
 }
 
@@ -288,24 +149,6 @@ impl<T> Base<T> {
 
 // SAFETY: all that is done with it is to make slices that do not overlap, each for one thread.
 unsafe impl<T: Send> Sync for Base<T> {}
-
-/// The job before the first.
-fn no_task(_: *const (), _: usize) {}
-
-/// Spins, and lets other threads have the processor now and then, for there may be fewer
-/// processors than threads.
-fn pause(spins: u32) {
-    if spins.is_multiple_of(256) {
-        thread::yield_now();
-    } else {
-        std::hint::spin_loop();
-    }
-}
-
-/// Poisoning says nothing here: no lock is held while a task runs that could leave data half made.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[cfg(test)]
 mod tests;

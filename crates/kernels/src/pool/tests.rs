@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -122,35 +123,144 @@ fn callers_take_turns() {
     assert_eq!(sum.load(Ordering::Relaxed), 4 * 200 * 5);
 }
 
+/// Waits, however long it takes: what is claimed is that they get there.
+fn wait_until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::yield_now();
+    }
+}
+
+/// A job for which all threads are needed: each task waits until the others have begun.
+fn meet(pool: &Pool) {
+    let begun = AtomicUsize::new(0);
+    pool.for_each(pool.threads(), |_| {
+        begun.fetch_add(1, Ordering::SeqCst);
+        wait_until(|| begun.load(Ordering::SeqCst) == pool.threads());
+    });
+}
+
 #[test]
-fn idle_threads_are_parked_and_wake_again() {
-    let pool = Pool::new(4);
-    for _ in 0..3 {
-        pool.for_each(8, |_| {});
-        // However long it takes: what is claimed is that they get there.
-        while !pool
-            .shared
-            .parked
-            .iter()
-            .all(|parked| parked.load(Ordering::SeqCst))
-        {
-            thread::yield_now();
+fn idle_threads_sleep_and_wake_again() {
+    for threads in [2, 3, 4, 8, 17] {
+        let pool = Pool::new(threads);
+        for _ in 0..3 {
+            meet(&pool);
+            wait_until(|| pool.crew.all_asleep());
+            meet(&pool);
         }
-        // All four are needed: each task waits until the others have begun.
-        let begun = AtomicUsize::new(0);
-        pool.for_each(4, |_| {
-            begun.fetch_add(1, Ordering::SeqCst);
-            while begun.load(Ordering::SeqCst) < 4 {
-                thread::yield_now();
+    }
+}
+
+#[test]
+fn threads_are_awake_before_the_first_job_and_sleep_after_the_last() {
+    for threads in [2, 3, 4, 8, 17] {
+        let pool = Pool::new(threads);
+        for _ in 0..3 {
+            wait_until(|| pool.crew.all_asleep());
+            let outer = pool.awake();
+            wait_until(|| pool.crew.none_asleep());
+            let inner = pool.awake();
+            meet(&pool);
+            drop(outer);
+            meet(&pool);
+            assert!(pool.crew.none_asleep(), "one still holds them awake");
+            drop(inner);
+            wait_until(|| pool.crew.all_asleep());
+        }
+    }
+}
+
+#[test]
+fn threads_that_begin_to_sleep_are_woken_all_the_same() {
+    let pool = Pool::new(8);
+    for _ in 0..500 {
+        drop(pool.awake());
+        let _awake = pool.awake();
+        wait_until(|| pool.crew.none_asleep());
+    }
+}
+
+#[test]
+fn callers_come_and_go_while_others_hold_the_threads_awake() {
+    for threads in THREADS {
+        let pool = Pool::new(threads);
+        let sum = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for caller in 0..4 {
+                let (pool, sum) = (&pool, &sum);
+                scope.spawn(move || {
+                    for turn in 0..100 {
+                        let _awake = (turn % 3 != caller % 3).then(|| pool.awake());
+                        for tasks in [2, 5, 40] {
+                            pool.for_each(tasks, |_| {
+                                sum.fetch_add(1, Ordering::Relaxed);
+                            });
+                        }
+                    }
+                });
             }
         });
+        assert_eq!(
+            sum.load(Ordering::Relaxed),
+            4 * 100 * 47,
+            "{threads} threads"
+        );
+        wait_until(|| pool.crew.all_asleep());
+    }
+}
+
+#[test]
+fn results_of_one_job_are_seen_by_the_next() {
+    for threads in THREADS {
+        let pool = Pool::new(threads);
+        let _awake = pool.awake();
+        let mut data = vec![0_usize; 64];
+        for turn in 0..500 {
+            // Which thread has which part differs from job to job.
+            pool.chunks_mut(&mut data, 1 + turn % 9, |_, part| {
+                for x in part {
+                    assert_eq!(*x, turn);
+                    *x += 1;
+                }
+            });
+        }
+        assert_eq!(data, [500; 64]);
+    }
+}
+
+#[test]
+fn a_panic_while_awake_is_passed_on_and_lets_go() {
+    for threads in THREADS {
+        let pool = Pool::new(threads);
+        for bad in [0, 1, 20, 39] {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                let _awake = pool.awake();
+                pool.for_each(40, |i| assert!(i != bad, "task {i} is bad"));
+            }));
+            assert!(result.is_err());
+            meet(&pool);
+            wait_until(|| pool.crew.all_asleep());
+        }
+    }
+}
+
+#[test]
+fn when_all_tasks_panic_one_is_passed_on() {
+    let pool = Pool::new(4);
+    for _ in 0..20 {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            pool.for_each(100, |_| panic!("bad"));
+        }));
+        let payload = result.expect_err("the panic is passed on");
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"bad"));
+        meet(&pool);
     }
 }
 
 #[test]
 fn a_dropped_pool_stops_its_threads() {
     let pool = Pool::new(4);
-    let shared = Arc::downgrade(&pool.shared);
+    let crew = Arc::downgrade(&pool.crew);
     drop(pool);
-    assert!(shared.upgrade().is_none());
+    assert!(crew.upgrade().is_none());
 }

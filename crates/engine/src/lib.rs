@@ -36,6 +36,6 @@ pub use generate::{
 };
 pub use kv::KvType;
 pub use memory::MemoryEstimate;
-pub use model::{LoadOptions, Model, ModelInfo, Precision, Sequence};
+pub use model::{Cost, LoadOptions, Model, ModelInfo, Precision, Sequence};
 pub use sampling::SearchOptions;
 pub use session::{Cancel, Logits, Session, Want};

@@ -1,5 +1,7 @@
 //! A loaded model and the sequences that run on it.
 
+mod cost;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +16,8 @@ use crate::kv::{KvCache, KvShape, KvType};
 use crate::lift::lift;
 use crate::memory::MemoryEstimate;
 use crate::session::{Cancel, Logits, Session, Want};
+
+pub use cost::Cost;
 
 /// Prompt tokens that run in one forward: enough that reading the weights once is shared by many rows, few enough
 /// that activations stay small and a cancellation is seen soon.

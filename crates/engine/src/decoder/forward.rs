@@ -58,6 +58,7 @@ impl Decoder {
         chunks: &mut [Chunk<'_>],
         cancel: &Cancel,
     ) -> Result<&'s [f32], EngineError> {
+        let _awake = machine.pool.awake();
         let rows = rows_of(chunks);
         for chunk in chunks.iter_mut() {
             chunk.cache.reserve(chunk.ids.len());

@@ -22,6 +22,7 @@ mod kv;
 mod lift;
 mod memory;
 mod model;
+pub mod pack;
 pub mod perplexity;
 pub mod sampling;
 mod session;

@@ -34,7 +34,7 @@ pub enum Precision {
 }
 
 /// How a model is loaded.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
     /// Threads; the cores this process may use where absent.
     pub threads: Option<usize>,
@@ -46,6 +46,8 @@ pub struct LoadOptions {
     pub kv: KvType,
     /// Memory that may be used, in bytes; a model that needs more is refused. Not checked where absent.
     pub available_memory: Option<u64>,
+    /// Folder that packed weights are kept in (see [`pack`](crate::pack)); they are packed in memory where absent.
+    pub packed: Option<PathBuf>,
 }
 
 /// A loaded model. Clones share the weights; forwards of all its sequences run one after the other.

@@ -168,7 +168,7 @@ pub fn run(
             &LoadOptions {
                 precision,
                 kv,
-                ..*options
+                ..options.clone()
             },
         )
     };

@@ -80,33 +80,37 @@ impl PackFolder {
             .join(format!("{name}-{:016x}.{EXTENSION}", checksum(whole))))
     }
 
-    /// All packs, each read and verified as at a load, by name. A folder that is not there has none.
+    /// The files of all packs, unfinished ones too, by name. A folder that is not there has none.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let mut found = files(&self.0)?;
+        found.retain(|path| is_unfinished(path) || path.extension() == Some(OsStr::new(EXTENSION)));
+        found.sort();
+        Ok(found)
+    }
+
+    /// What is to be known of all packs, each read and verified as at a load.
     ///
     /// # Errors
     /// The folder cannot be read.
     pub fn list(&self, pool: &Pool) -> io::Result<Vec<PackInfo>> {
-        let mut found = Vec::new();
-        for path in files(&self.0)? {
-            let unfinished = is_unfinished(&path);
-            if !unfinished && path.extension() != Some(OsStr::new(EXTENSION)) {
-                continue;
-            }
-            let Ok(metadata) = path.metadata() else {
-                continue; // it has been removed, or got its name, in this moment
-            };
-            let (model, state) = match unfinished {
+        let info = |path: PathBuf| {
+            let bytes = path.metadata().ok()?.len();
+            let (model, state) = match is_unfinished(&path) {
                 true => (None, PackState::Unfinished),
                 false => examine(&path, pool),
             };
-            found.push(PackInfo {
+            Some(PackInfo {
                 path,
-                bytes: metadata.len(),
+                bytes,
                 model,
                 state,
-            });
-        }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(found)
+            })
+        };
+        // Without what was removed, or got its name, in this moment.
+        Ok(self.files()?.into_iter().filter_map(info).collect())
     }
 
     /// Removes a pack and says how many bytes it had; 0 where there is none. Programs that have it mapped keep it.

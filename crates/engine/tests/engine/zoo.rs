@@ -179,6 +179,7 @@ const EXACT: LoadOptions = LoadOptions {
     threads: None,
     isa: None,
     available_memory: None,
+    packed: None,
 };
 
 fn load(name: &str) -> Model {

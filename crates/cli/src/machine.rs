@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use inhouse_kernels::{Kernels, Pool};
+use memmap2::MmapMut;
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
@@ -29,8 +30,14 @@ pub(crate) struct Memory {
 pub(crate) struct Bandwidth {
     pub(crate) gb_per_s: f64,
     pub(crate) threads: usize,
-    pub(crate) buffer_bytes: u64,
-    pub(crate) passes: usize,
+    pub(crate) buffer_bytes: usize,
+}
+
+/// Multiply-adds a second, in billions.
+#[derive(Debug, Serialize)]
+pub(crate) struct MultiplyAdds {
+    pub(crate) int8_g_per_s: f64,
+    pub(crate) f32_g_per_s: f64,
 }
 
 /// Threads this process may use: affinity and cgroup quota counted.
@@ -86,32 +93,80 @@ pub(crate) fn peak_memory() -> Option<u64> {
     None
 }
 
-/// Reads a buffer far larger than any cache with the engine's own threads and instructions, for a fraction of a second.
-pub(crate) fn read_bandwidth(kernels: Kernels, threads: usize, memory: Memory) -> Bandwidth {
-    const CHUNK: usize = 1 << 18; // floats: 1 MiB, large enough that handing it out costs nothing
-    const LONGEST: Duration = Duration::from_millis(400);
-    let bytes = (256 << 20).min(memory.available_bytes / 4).max(4 << 20) as usize;
-    let pool = Pool::new(threads);
-    let mut buffer = vec![0f32; bytes / size_of::<f32>()];
-    // Pages that were never written are all one and the same page.
-    pool.chunks_mut(&mut buffer, CHUNK, |_, chunk| chunk.fill(1.0));
-    let start = Instant::now();
-    let mut best = f64::INFINITY;
-    let mut passes = 0;
-    while passes < 2 || start.elapsed() < LONGEST {
-        let pass = Instant::now();
-        pool.for_each(buffer.len().div_ceil(CHUNK), |i| {
-            let end = buffer.len().min((i + 1) * CHUNK);
-            std::hint::black_box(kernels.max(&buffer[i * CHUNK..end]));
-        });
-        best = best.min(pass.elapsed().as_secs_f64());
-        passes += 1;
+/// What share of one core this process uses for so long, where the system tells.
+pub(crate) fn share_of_a_core(during: Duration) -> Option<f64> {
+    let (start, before) = (Instant::now(), processor_time()?);
+    std::thread::sleep(during);
+    let used = processor_time()?.saturating_sub(before);
+    Some(used.as_secs_f64() / start.elapsed().as_secs_f64())
+}
+
+/// The processor time of this process so far.
+fn processor_time() -> Option<Duration> {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{UsageWho, getrusage};
+        use nix::sys::time::TimeValLike;
+        let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+        let microseconds = (usage.user_time() + usage.system_time()).num_microseconds();
+        Some(Duration::from_micros(u64::try_from(microseconds).ok()?))
     }
-    Bandwidth {
-        gb_per_s: bytes as f64 / best / 1e9,
-        threads,
-        buffer_bytes: bytes as u64,
-        passes,
+    #[cfg(not(unix))]
+    None
+}
+
+/// What the machine did at most, in bytes read and multiply-adds a second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    pub(crate) read: f64,
+    pub(crate) int8: f64,
+    pub(crate) f32: f64,
+}
+
+/// Measures the machine's limits, with as many threads as a model has.
+pub(crate) struct Meter {
+    pool: Pool,
+    buffer: MmapMut,
+}
+
+impl Meter {
+    /// Takes memory far larger than any cache, as far as there is some.
+    pub(crate) fn new(threads: usize, memory: Memory) -> std::io::Result<Self> {
+        const CHUNK: usize = 1 << 20;
+        let bytes = (512 << 20).min(memory.available_bytes / 4).max(4 << 20) as usize;
+        let pool = Pool::new(threads);
+        let mut buffer = MmapMut::map_anon(bytes)?;
+        // Where the system has large pages, looking up addresses must not be what is measured.
+        #[cfg(target_os = "linux")]
+        let _ = buffer.advise(memmap2::Advice::HugePage);
+        // Pages that were never written are all one and the same page.
+        pool.chunks_mut(&mut buffer, CHUNK, |_, chunk| chunk.fill(1));
+        Ok(Self { pool, buffer })
+    }
+
+    /// The limits in numbers for reports; takes half a second.
+    pub(crate) fn report(&self, kernels: Kernels) -> (Bandwidth, MultiplyAdds) {
+        let rates = self.rates(kernels);
+        let bandwidth = Bandwidth {
+            gb_per_s: rates.read / 1e9,
+            threads: self.pool.threads(),
+            buffer_bytes: self.buffer.len(),
+        };
+        let multiply_adds = MultiplyAdds {
+            int8_g_per_s: rates.int8 / 1e9,
+            f32_g_per_s: rates.f32 / 1e9,
+        };
+        (bandwidth, multiply_adds)
+    }
+
+    /// The limits; takes half a second.
+    pub(crate) fn rates(&self, kernels: Kernels) -> Rates {
+        let arithmetic = kernels.multiply_add_rates(&self.pool);
+        Rates {
+            read: inhouse_kernels::read_rate(&self.pool, &self.buffer),
+            int8: arithmetic.int8,
+            f32: arithmetic.f32,
+        }
     }
 }
 

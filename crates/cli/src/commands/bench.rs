@@ -1,91 +1,60 @@
-//! `inhouse bench`: how fast a model runs on this machine.
+//! `inhouse bench`: how fast a model runs on this machine, and how close that is to what the machine can do.
+
+mod figure;
+mod report;
+mod workload;
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use inhouse_engine::{Cancel, Model, Session, Want};
-use inhouse_kernels::Kernels;
-use serde::Serialize;
+use inhouse_engine::{Cancel, Model};
+use inhouse_kernels::{Isa, Kernels};
 
+use self::figure::Figure;
+use self::report::{Batch, Limits, Line, Report, Sampling, table};
+use self::workload::{Random, Run};
 use super::Context;
 use super::model_flags::{self, ComputeFlags, DEFAULT_MODEL};
 use crate::failure::Interrupted;
-use crate::machine;
-use crate::output::{Align, Table};
+use crate::machine::{self, Meter, Rates};
 
-/// Time a model: prefill and decode, time to first token, load, memory
+/// Time a model, each figure beside its share of what this machine can do
+///
+/// Prompts are random tokens from an empty KV cache; decoding is greedy. In every run all prompts are timed one after
+/// the other, and then the machine: how fast it reads memory, and how many multiply-adds of bytes (int8) and of floats
+/// (f32) its processor does, with the threads and the instruction set in use.
+///
+/// The share is the time that these limits allow, over the time it took. Multiplying counts the products of linear
+/// layers that are computed in integers against the int8 rate (twice where activations have 15 bits), and those in
+/// floats and of attention against the f32 rate, one after the other; the head counts only in decoding. Reading counts
+/// every weight once, and in decoding the keys and values attended to, against the memory's speed. The longer of the
+/// two is the limit.
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
     /// A model's name or a model folder
     #[arg(short, long, value_name = "NAME|FOLDER", default_value = DEFAULT_MODEL)]
     model: String,
-    /// Tokens of the prompt, which are random
-    #[arg(short, long, value_name = "TOKENS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    prompt: u32,
+    /// Tokens of the prompt; several lengths, as 64,512, are timed one after the other
+    #[arg(short, long, value_name = "TOKENS", default_value = "64", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    prompt: Vec<u32>,
     /// Tokens to decode after it
     #[arg(short, long, value_name = "TOKENS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     new: u32,
     /// Runs, each from an empty KV cache
     #[arg(short, long, value_name = "RUNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
+    /// Also decode this many sequences together, each after the first length of prompt
+    #[arg(short, long, value_name = "SEQUENCES", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: Option<u32>,
+    /// Also measure what the process uses of a core one second after the last token
+    #[arg(long)]
+    idle: bool,
     #[command(flatten)]
     compute: ComputeFlags,
-    /// Print JSON: every figure an object of median, min and max
+    /// Print JSON: figures of several runs are objects of median, min and max
     #[arg(long)]
     json: bool,
-}
-
-/// A figure over all runs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Figure {
-    median: f64,
-    min: f64,
-    max: f64,
-}
-
-impl Figure {
-    /// Of at least one value; rounded to `digits` behind the point, as more would only pretend.
-    fn of(mut values: Vec<f64>, digits: i32) -> Self {
-        values.sort_by(f64::total_cmp);
-        let round = |value: f64| (value * 10f64.powi(digits)).round() / 10f64.powi(digits);
-        let middle = values.len() / 2;
-        let median = match values.as_slice() {
-            [] => f64::NAN,
-            values if values.len() % 2 == 1 => values[middle],
-            values => (values[middle - 1] + values[middle]) / 2.0,
-        };
-        let (min, max) = (values.first(), values.last());
-        Self {
-            median: round(median),
-            min: round(min.copied().unwrap_or(f64::NAN)),
-            max: round(max.copied().unwrap_or(f64::NAN)),
-        }
-    }
-}
-
-/// What is printed; the keys are those of the scripts that time other engines.
-#[derive(Serialize)]
-struct Report {
-    engine: &'static str,
-    version: &'static str,
-    model: String,
-    isa: &'static str,
-    threads: usize,
-    prompt_tokens: u32,
-    new_tokens: u32,
-    runs: u32,
-    prefill_tok_s: Figure,
-    ttft_s: Figure,
-    decode_tok_s: Figure,
-    load_s: Figure,
-    peak_rss_mb: Figure,
-}
-
-/// One run.
-struct Run {
-    ttft_s: f64,
-    decode_s: f64,
 }
 
 pub(super) fn run(args: BenchArgs, context: &Context) -> anyhow::Result<ExitCode> {
@@ -93,133 +62,184 @@ pub(super) fn run(args: BenchArgs, context: &Context) -> anyhow::Result<ExitCode
     let started = Instant::now();
     let model = model_flags::load(&located.folder, args.compute, context)?;
     let load_s = started.elapsed().as_secs_f64();
+    let isa = context.settings.isa.unwrap_or_else(Isa::best);
+    let kernels = Kernels::new(isa).unwrap_or_else(Kernels::best);
     let cancel = Cancel::new();
     let stop = cancel.clone();
-    let work = || time(&model, &args, &cancel);
-    let (runs, interrupted) = context.interrupt.during(move || stop.cancel(), work);
+    let work = || -> anyhow::Result<Report> {
+        workload::one(&model, &[0], 0, &cancel)?;
+        let load_to_first_token_s = started.elapsed().as_secs_f64();
+        let timed = time(&model, &args, kernels, &cancel)?;
+        let mut report = timed.report(&model, &args);
+        report.model = located.name;
+        report.load_s = Figure::of([load_s], 3);
+        report.load_to_first_token_s = Figure::of([load_to_first_token_s], 3);
+        Ok(report)
+    };
+    let (report, interrupted) = context.interrupt.during(move || stop.cancel(), work);
     if interrupted {
         return Err(Interrupted.into());
     }
-    let runs = runs?;
-    let figure =
-        |digits, value: &dyn Fn(&Run) -> f64| Figure::of(runs.iter().map(value).collect(), digits);
-    let info = model.info();
-    let peak_rss_mb = machine::peak_memory().map_or(f64::NAN, |bytes| (bytes >> 20) as f64);
-    let report = Report {
-        engine: "inhouse",
-        version: env!("CARGO_PKG_VERSION"),
-        model: located.name,
-        isa: info.isa,
-        threads: info.threads,
-        prompt_tokens: args.prompt,
-        new_tokens: args.new,
-        runs: args.runs,
-        prefill_tok_s: figure(2, &|run| f64::from(args.prompt) / run.ttft_s),
-        ttft_s: figure(4, &|run| run.ttft_s),
-        decode_tok_s: figure(2, &|run| f64::from(args.new) / run.decode_s),
-        // Loaded once, and memory has one peak.
-        load_s: Figure::of(vec![load_s], 3),
-        peak_rss_mb: Figure::of(vec![peak_rss_mb], 0),
-    };
+    let report = report?;
     if args.json {
         context.out.json(&report)?;
     } else {
-        context.out.line(format!(
-            "{}: {} threads, {}; prompt {}, new {}, runs {}",
-            report.model, report.threads, report.isa, args.prompt, args.new, args.runs
-        ))?;
+        context.out.line(report.heading())?;
         context.out.table(&table(&report))?;
+        context.out.line(report.limits.describe())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn time(model: &Model, args: &BenchArgs, cancel: &Cancel) -> anyhow::Result<Vec<Run>> {
-    let vocab = model.info().vocab as u64;
+/// All that was timed.
+struct Timed {
+    /// For each length of prompt, every run.
+    runs: Vec<Vec<Run>>,
+    /// The seconds of every run of the batch.
+    batch: Vec<f64>,
+    /// What the machine did at the end of every run.
+    limits: Vec<Rates>,
+    sampling_s: f64,
+    peak_memory: Option<u64>,
+    idle_share: Option<f64>,
+}
+
+fn time(
+    model: &Model,
+    args: &BenchArgs,
+    kernels: Kernels,
+    cancel: &Cancel,
+) -> anyhow::Result<Timed> {
+    let info = model.info();
     let mut random = Random(0);
-    let mut runs = Vec::new();
+    let mut timed = Timed {
+        runs: vec![Vec::new(); args.prompt.len()],
+        batch: Vec::new(),
+        limits: Vec::new(),
+        sampling_s: 0.0,
+        peak_memory: None,
+        idle_share: None,
+    };
+    let mut meter = None;
     for _ in 0..args.runs {
-        let prompt: Vec<u32> = (0..args.prompt)
-            .map(|_| random.below(vocab) as u32)
-            .collect();
-        runs.push(time_one(model, &prompt, args.new, cancel)?);
-    }
-    Ok(runs)
-}
-
-/// Greedy, from an empty cache; the first token counts to the prefill, as it comes out of it.
-fn time_one(model: &Model, prompt: &[u32], new: u32, cancel: &Cancel) -> anyhow::Result<Run> {
-    let kernels = Kernels::best();
-    let mut sequence = model.sequence();
-    let start = Instant::now();
-    let logits = sequence.extend(prompt, Want::Last, cancel)?;
-    let mut id = kernels.argmax(logits.row(0)) as u32;
-    let ttft_s = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    for _ in 0..new {
-        let logits = sequence.extend(&[id], Want::Last, cancel)?;
-        id = kernels.argmax(logits.row(0)) as u32;
-    }
-    Ok(Run {
-        ttft_s,
-        decode_s: start.elapsed().as_secs_f64(),
-    })
-}
-
-/// SplitMix64: ids need to be spread, not secret, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound.max(1)
-    }
-}
-
-fn table(report: &Report) -> Table {
-    use Align::{Left, Right};
-    let mut table = Table::new(&[
-        ("", Left),
-        ("median", Right),
-        ("min", Right),
-        ("max", Right),
-    ]);
-    let rows = [
-        ("prefill, tokens/s", report.prefill_tok_s, 1),
-        ("first token, s", report.ttft_s, 3),
-        ("decode, tokens/s", report.decode_tok_s, 1),
-        ("load, s", report.load_s, 2),
-        ("peak memory, MiB", report.peak_rss_mb, 0),
-    ];
-    for (name, figure, digits) in rows {
-        let show = |value: f64| format!("{value:.digits$}");
-        table.row([
-            name.to_owned(),
-            show(figure.median),
-            show(figure.min),
-            show(figure.max),
-        ]);
-    }
-    table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_median_least_and_most() {
-        let check = |values: &[f64], (median, min, max)| {
-            assert_eq!(
-                Figure::of(values.to_vec(), 2),
-                Figure { median, min, max },
-                "{values:?}"
-            );
+        for (&tokens, runs) in args.prompt.iter().zip(&mut timed.runs) {
+            let prompt = random.prompt(tokens, info.vocab);
+            runs.push(workload::one(model, &prompt, args.new, cancel)?);
+        }
+        if let (Some(sequences), Some(&tokens)) = (args.batch, args.prompt.first()) {
+            let prompts: Vec<_> = (0..sequences)
+                .map(|_| random.prompt(tokens, info.vocab))
+                .collect();
+            timed
+                .batch
+                .push(workload::together(model, &prompts, args.new, cancel)?);
+        }
+        // The meter's memory is not the model's: the peak is looked at before there is one, when all has run once.
+        let meter = match &meter {
+            Some(meter) => meter,
+            None => {
+                timed.peak_memory = machine::peak_memory();
+                meter.insert(Meter::new(info.threads, machine::memory())?)
+            }
         };
-        check(&[1.234], (1.23, 1.23, 1.23));
-        check(&[3.0, 1.0, 2.0], (2.0, 1.0, 3.0));
-        check(&[4.0, 1.0, 2.0, 3.0], (2.5, 1.0, 4.0));
+        timed.limits.push(meter.rates(kernels));
     }
+    drop(meter);
+    timed.sampling_s = workload::sampling(model, &random.prompt(64, info.vocab), cancel)?;
+    if args.idle {
+        std::thread::sleep(Duration::from_secs(1));
+        timed.idle_share = machine::share_of_a_core(Duration::from_secs(1));
+    }
+    Ok(timed)
+}
+
+impl Timed {
+    fn report(&self, model: &Model, args: &BenchArgs) -> Report {
+        let info = model.info();
+        let lines: Vec<Line> = args
+            .prompt
+            .iter()
+            .zip(&self.runs)
+            .map(|(&tokens, runs)| self.line(model, tokens, args.new, runs))
+            .collect();
+        let batch = args.batch.map(|sequences| {
+            let seconds =
+                |rates: &Rates| decoding(model, args.prompt[0], args.new, sequences, rates);
+            let total = f64::from(sequences * args.new);
+            let tok_s = Figure::of(self.batch.iter().map(|s| total / s), 2);
+            Batch {
+                sequences,
+                prompt_tokens: args.prompt[0],
+                tok_s,
+                share: self.shares(self.batch.iter().copied(), seconds),
+                ratio_to_one: figure::rounded(tok_s.median / lines[0].decode_tok_s.median, 2),
+            }
+        });
+        let token_s = 1.0 / lines[0].decode_tok_s.median;
+        Report {
+            engine: "inhouse",
+            version: env!("CARGO_PKG_VERSION"),
+            model: String::new(),
+            processor: machine::processor().name,
+            isa: info.isa,
+            threads: info.threads,
+            new_tokens: args.new,
+            runs: args.runs,
+            weight_bytes_per_token: info.bytes_per_token,
+            kv_bytes_per_token: info.kv_bytes_per_token,
+            load_s: Figure::of([f64::NAN], 0),
+            load_to_first_token_s: Figure::of([f64::NAN], 0),
+            peak_rss_mb: Figure::of(
+                [self
+                    .peak_memory
+                    .map_or(f64::NAN, |bytes| (bytes >> 20) as f64)],
+                0,
+            ),
+            sampling: Sampling {
+                ms: figure::rounded(self.sampling_s * 1e3, 4),
+                share_of_token: figure::rounded(self.sampling_s / token_s, 5),
+            },
+            idle_share_of_core: self.idle_share.map(|share| figure::rounded(share, 4)),
+            limits: Limits::of(&self.limits),
+            lines,
+            batch,
+        }
+    }
+
+    fn line(&self, model: &Model, tokens: u32, new: u32, runs: &[Run]) -> Line {
+        let prefill = |rates: &Rates| seconds(model.prefill_cost(tokens as usize), rates);
+        let decode = |rates: &Rates| decoding(model, tokens, new, 1, rates);
+        Line {
+            prompt_tokens: tokens,
+            prefill_tok_s: Figure::of(runs.iter().map(|run| f64::from(tokens) / run.ttft_s), 2),
+            prefill_share: self.shares(runs.iter().map(|run| run.ttft_s), prefill),
+            ttft_s: Figure::of(runs.iter().map(|run| run.ttft_s), 4),
+            decode_tok_s: Figure::of(runs.iter().map(|run| f64::from(new) / run.decode_s), 2),
+            decode_share: self.shares(runs.iter().map(|run| run.decode_s), decode),
+        }
+    }
+
+    /// What the limits beside each run would have allowed, over the time it took.
+    fn shares(&self, taken: impl Iterator<Item = f64>, allowed: impl Fn(&Rates) -> f64) -> Figure {
+        let shares = taken
+            .zip(&self.limits)
+            .map(|(taken, rates)| allowed(rates) / taken);
+        Figure::of(shares, 4)
+    }
+}
+
+/// Seconds that the limits allow for decoding `new` tokens of each sequence, behind prompts of `tokens`.
+fn decoding(model: &Model, tokens: u32, new: u32, sequences: u32, rates: &Rates) -> f64 {
+    (tokens..tokens + new)
+        .map(|before| {
+            seconds(
+                model.decode_cost(before as usize, sequences as usize),
+                rates,
+            )
+        })
+        .sum()
+}
+
+fn seconds(cost: inhouse_engine::Cost, rates: &Rates) -> f64 {
+    cost.seconds(rates.int8, rates.f32, rates.read)
 }

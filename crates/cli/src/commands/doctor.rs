@@ -10,7 +10,7 @@ use inhouse_models::{Installed, RealSystem, State, System};
 use serde::Serialize;
 
 use super::{Context, store};
-use crate::machine::{self, Bandwidth, Memory, Processor};
+use crate::machine::{self, Bandwidth, Memory, Meter, MultiplyAdds, Processor};
 use crate::output::{Align, Table, bytes, count};
 
 /// Tokens of conversation that memory is reckoned for.
@@ -32,6 +32,7 @@ struct Report {
     instruction_set: InstructionSet,
     memory: Memory,
     read_bandwidth: Bandwidth,
+    multiply_adds: MultiplyAdds,
     home: Folder,
     hub_cache: Folder,
     offline: bool,
@@ -80,7 +81,8 @@ fn examine(context: &Context) -> anyhow::Result<Report> {
     let isa = context.settings.isa.unwrap_or_else(Isa::best);
     let kernels = Kernels::new(isa).unwrap_or_else(Kernels::best);
     let memory = machine::memory();
-    let read_bandwidth = machine::read_bandwidth(kernels, machine::usable_threads(), memory);
+    let meter = Meter::new(machine::usable_threads(), memory)?;
+    let (read_bandwidth, multiply_adds) = meter.report(kernels);
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         processor: machine::processor(),
@@ -91,6 +93,7 @@ fn examine(context: &Context) -> anyhow::Result<Report> {
         memory,
         models: models(context, memory, &read_bandwidth)?,
         read_bandwidth,
+        multiply_adds,
         home: folder(&context.settings.home),
         hub_cache: folder(&context.settings.hub.cache),
         offline: context.settings.offline,
@@ -177,11 +180,18 @@ fn facts(report: &Report) -> Table {
     table.row([
         "memory is read at",
         &format!(
-            "{:.1} GB/s (best of {} passes over {} with {})",
+            "{:.1} GB/s (over {} with {})",
             bandwidth.gb_per_s,
-            bandwidth.passes,
-            bytes(bandwidth.buffer_bytes),
+            bytes(bandwidth.buffer_bytes as u64),
             count(bandwidth.threads, "thread")
+        ),
+    ]);
+    let rates = &report.multiply_adds;
+    table.row([
+        "multiply-adds",
+        &format!(
+            "{:.0} G/s in int8, {:.0} G/s in f32",
+            rates.int8_g_per_s, rates.f32_g_per_s
         ),
     ]);
     table.row(["home", &with_room(&report.home)]);

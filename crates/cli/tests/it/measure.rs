@@ -4,68 +4,82 @@ use std::fs;
 
 use crate::support::{User, keys, testdata, zoo, zoo_folders};
 
+/// A figure of `inhouse bench --json`: median, least and most, in their order.
+#[track_caller]
+fn figure(value: &serde_json::Value) -> [f64; 3] {
+    assert_eq!(keys(value), ["median", "min", "max"]);
+    let [median, min, max] = ["median", "min", "max"].map(|name| value[name].as_f64().unwrap());
+    assert!(min <= median && median <= max, "{value}");
+    [median, min, max]
+}
+
 #[test]
-fn bench_prints_the_keys_of_the_scripts_for_other_engines() {
+fn bench_prints_every_figure_with_its_share_of_the_limit() {
     let folder = zoo("phi4mini-int4");
+    let folder = folder.to_str().unwrap();
     let report = User::new().json(&[
-        "bench",
-        "-m",
-        folder.to_str().unwrap(),
-        "-p",
-        "8",
-        "-n",
-        "4",
-        "-r",
-        "2",
-        "--json",
+        "bench", "-m", folder, "-p", "8,3", "-n", "4", "-r", "2", "--batch", "3", "--json",
     ]);
     assert_eq!(report["engine"], "inhouse");
     assert!(report["threads"].as_u64().unwrap() >= 1);
-    for key in [
-        "prefill_tok_s",
-        "ttft_s",
-        "decode_tok_s",
-        "load_s",
-        "peak_rss_mb",
-    ] {
-        let figure = &report[key];
-        assert_eq!(keys(figure), ["median", "min", "max"], "{key}");
-        let value = |name: &str| {
-            figure[name]
-                .as_f64()
-                .unwrap_or_else(|| panic!("{key}.{name}: {figure}"))
-        };
-        assert!(
-            value("min") <= value("median") && value("median") <= value("max"),
-            "{key}: {figure}"
-        );
-        assert!(value("max") > 0.0, "{key}: {figure}");
+    assert!(!report["processor"].as_str().unwrap().is_empty());
+    let lines = report["lines"].as_array().unwrap();
+    let lengths: Vec<_> = lines
+        .iter()
+        .map(|line| line["prompt_tokens"].as_u64())
+        .collect();
+    assert_eq!(lengths, [Some(8), Some(3)]);
+    for line in lines {
+        for key in [
+            "prefill_tok_s",
+            "ttft_s",
+            "decode_tok_s",
+            "prefill_share",
+            "decode_share",
+        ] {
+            let [_, min, _] = figure(&line[key]);
+            // The share of so small a model may be rounded to nothing.
+            assert!(min > 0.0 || key.ends_with("share"), "{key}: {line}");
+        }
+    }
+    let batch = &report["batch"];
+    assert_eq!(
+        (&batch["sequences"], &batch["prompt_tokens"]),
+        (&3.into(), &8.into())
+    );
+    assert!(figure(&batch["tok_s"])[1] > 0.0 && batch["ratio_to_one"].as_f64().unwrap() > 0.0);
+    for key in ["read_gb_s", "int8_gmac_s", "f32_gmac_s"] {
+        assert!(figure(&report["limits"][key])[1] > 0.0, "{key}");
+    }
+    let load = figure(&report["load_s"])[0];
+    assert!(figure(&report["load_to_first_token_s"])[0] >= load);
+    assert!(report["sampling"]["ms"].as_f64().unwrap() > 0.0);
+    assert!(report["idle_share_of_core"].is_null(), "not asked for");
+    if cfg!(unix) {
+        assert!(figure(&report["peak_rss_mb"])[0] > 1.0);
     }
 }
 
 #[test]
 fn bench_prints_a_table_for_people() {
     let folder = zoo("phi4mini-int4");
+    let folder = folder.to_str().unwrap();
     let shown = User::new().run(&[
-        "bench",
-        "-m",
-        folder.to_str().unwrap(),
-        "-p",
-        "4",
-        "-n",
-        "2",
-        "-r",
-        "1",
+        "bench", "-m", folder, "-p", "4", "-n", "2", "-r", "1", "--idle",
     ]);
     for word in [
         "status: 0",
         "median",
-        "prefill, tokens/s",
-        "decode, tokens/s",
+        "of the limit",
+        "prefill 4, tokens/s",
+        "decode after 4, tokens/s",
+        "load to first token, s",
         "peak memory, MiB",
+        "limits: memory is read at",
     ] {
         assert!(shown.contains(word), "{word}: {shown}");
     }
+    assert_eq!(shown.contains("idle, % of a core"), cfg!(unix), "{shown}");
 }
 
 #[test]
@@ -158,6 +172,9 @@ fn doctor_tells_what_the_machine_is() {
     let user = User::new();
     let report = user.json(&["doctor", "--json"]);
     assert!(report["read_bandwidth"]["gb_per_s"].as_f64().unwrap() > 0.0);
+    for key in ["int8_g_per_s", "f32_g_per_s"] {
+        assert!(report["multiply_adds"][key].as_f64().unwrap() > 0.0);
+    }
     assert!(report["memory"]["total_bytes"].as_u64().unwrap() > 0);
     assert!(report["processor"]["threads_usable"].as_u64().unwrap() >= 1);
     let used = &report["instruction_set"]["used"];

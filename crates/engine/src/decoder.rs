@@ -2,9 +2,11 @@
 
 pub(crate) mod apply;
 pub(crate) mod forward;
+pub(crate) mod product;
 pub(crate) mod rope;
 
 use crate::weights::{Embedding, Linear, Norm};
+use product::Product;
 use rope::Rope;
 
 /// A decoder-only transformer of pre-norm blocks with grouped-query attention.
@@ -13,7 +15,7 @@ pub(crate) struct Decoder {
     pub(crate) embedding: Embedding,
     pub(crate) layers: Vec<Layer>,
     pub(crate) final_norm: Norm,
-    pub(crate) head: Linear,
+    pub(crate) head: Product,
     /// `tanh(logits / cap) * cap` (Gemma 2).
     pub(crate) logit_softcap: Option<f32>,
     /// Rotary tables; a layer names the one it uses (Gemma 3 has one for local and one for global layers).
@@ -53,12 +55,13 @@ pub(crate) struct Layer {
 
 /// Grouped-query attention.
 pub(crate) struct Attention {
-    pub(crate) qkv: Qkv,
+    /// Query, key and value side by side.
+    pub(crate) qkv: Product,
     /// Norm of each query head (Qwen3), or of all heads together where its weight is that long.
     pub(crate) q_norm: Option<Norm>,
     /// Norm of each key head.
     pub(crate) k_norm: Option<Norm>,
-    pub(crate) output: Linear,
+    pub(crate) output: Product,
     /// Which of the decoder's tables rotates queries and keys; none in layers without positions (SmolLM3).
     pub(crate) rope: Option<usize>,
     pub(crate) scale: f32,
@@ -67,59 +70,18 @@ pub(crate) struct Attention {
     pub(crate) softcap: Option<f32>,
 }
 
-/// The projections to queries, keys and values.
-pub(crate) enum Qkv {
-    Packed(Linear),
-    /// Query, key and value.
-    Separate(Box<[Linear; 3]>),
-}
-
-impl Qkv {
-    /// The projections with the widths they must have.
-    pub(crate) fn parts(&self, shape: &Shape) -> Vec<(&Linear, usize)> {
-        let (query, key) = (
-            shape.heads * shape.head_dim,
-            shape.kv_heads * shape.head_dim,
-        );
-        match self {
-            Self::Packed(qkv) => vec![(qkv, shape.qkv())],
-            Self::Separate(parts) => parts.iter().zip([query, key, key]).collect(),
-        }
-    }
-}
-
 /// The gated feed-forward: `down(act(gate(x)) * up(x))`.
 pub(crate) struct Mlp {
-    pub(crate) gate_up: GateUp,
+    /// Gate and up, joined as such.
+    pub(crate) gate_up: Product,
     pub(crate) activation: Activation,
-    pub(crate) down: Linear,
+    pub(crate) down: Product,
 }
 
-/// The two projections into the feed-forward.
-pub(crate) enum GateUp {
-    /// Gate in the first half of the output, up in the second.
-    Packed(Linear),
-    Separate {
-        gate: Linear,
-        up: Linear,
-    },
-}
-
-impl GateUp {
+impl Mlp {
     /// Width of the feed-forward.
     pub(crate) fn width(&self) -> usize {
-        match self {
-            Self::Packed(linear) => linear.n() / 2,
-            Self::Separate { gate, .. } => gate.n(),
-        }
-    }
-
-    /// The projections with the widths they must have.
-    pub(crate) fn parts(&self) -> Vec<(&Linear, usize)> {
-        match self {
-            Self::Packed(linear) => vec![(linear, 2 * self.width())],
-            Self::Separate { gate, up } => vec![(gate, self.width()), (up, self.width())],
-        }
+        self.gate_up.n() / 2
     }
 }
 
@@ -132,37 +94,47 @@ pub(crate) enum Activation {
 }
 
 impl Decoder {
+    /// Every product in the order a forward runs them.
+    pub(crate) fn products(&self) -> impl Iterator<Item = &Product> {
+        let layers = self.layers.iter().flat_map(Layer::products);
+        layers.chain([&self.head])
+    }
+
+    /// The same with names that say where each is: `layers.3.down`.
+    pub(crate) fn products_mut(&mut self) -> impl Iterator<Item = (String, &mut Product)> {
+        let layers = self.layers.iter_mut().enumerate().flat_map(|(i, layer)| {
+            let names = ["qkv", "output", "gate_up", "down"].into_iter();
+            names
+                .map(move |name| format!("layers.{i}.{name}"))
+                .zip(layer.products_mut())
+        });
+        layers.chain([("head".into(), &mut self.head)])
+    }
+
     /// Every linear layer in the order a forward runs them.
     pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {
-        self.layers
-            .iter()
-            .flat_map(|layer| layer.linears(&self.shape))
-            .chain([&self.head])
+        self.products().flat_map(Product::parts)
     }
 
     /// Bytes of weights that decoding one token reads.
     pub(crate) fn bytes_per_token(&self) -> usize {
-        self.linears().map(Linear::bytes).sum()
+        self.products().map(Product::bytes).sum()
     }
 }
 
 impl Layer {
-    fn linears(&self, shape: &Shape) -> Vec<&Linear> {
-        let qkv = self
-            .attention
-            .qkv
-            .parts(shape)
-            .into_iter()
-            .map(|(linear, _)| linear);
-        let gate_up = self
-            .mlp
-            .gate_up
-            .parts()
-            .into_iter()
-            .map(|(linear, _)| linear);
-        qkv.chain([&self.attention.output])
-            .chain(gate_up)
-            .chain([&self.mlp.down])
-            .collect()
+    fn products(&self) -> [&Product; 4] {
+        let (attention, mlp) = (&self.attention, &self.mlp);
+        [&attention.qkv, &attention.output, &mlp.gate_up, &mlp.down]
+    }
+
+    fn products_mut(&mut self) -> [&mut Product; 4] {
+        let (attention, mlp) = (&mut self.attention, &mut self.mlp);
+        [
+            &mut attention.qkv,
+            &mut attention.output,
+            &mut mlp.gate_up,
+            &mut mlp.down,
+        ]
     }
 }

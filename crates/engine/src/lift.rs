@@ -18,6 +18,7 @@ mod reorder;
 mod rope;
 
 use crate::config::GenaiConfig;
+use crate::decoder::product::Product;
 use crate::decoder::{Decoder, Layer, Shape};
 use crate::error::EngineError;
 use crate::weights::Norm;
@@ -103,7 +104,7 @@ impl<'a> Lift<'a> {
             embedding,
             layers: blocks.into_iter().map(|block| block.layer).collect(),
             final_norm: head.final_norm,
-            head: head.linear,
+            head: Product::stacked(vec![head.linear]),
             logit_softcap: head.softcap,
             ropes: self.ropes.into_iter().map(|(_, rope)| rope).collect(),
         };
@@ -219,18 +220,21 @@ fn check_widths(decoder: &Decoder, graph: &GraphView<'_>) -> Result<(), EngineEr
         }
         check(at("attention output"), layer.attention.output.k(), heads)?;
         check(at("attention output"), layer.attention.output.n(), hidden)?;
-        check(
-            at("down projection"),
-            layer.mlp.down.k(),
-            layer.mlp.gate_up.width(),
-        )?;
+        check(at("down projection"), layer.mlp.down.k(), layer.mlp.width())?;
         check(at("down projection"), layer.mlp.down.n(), hidden)?;
-        for (linear, n) in layer.attention.qkv.parts(&decoder.shape) {
+        let keys = decoder.shape.kv_heads * head_dim;
+        let qkv = match layer.attention.qkv.parts() {
+            [_] => vec![decoder.shape.qkv()],
+            _ => vec![heads, keys, keys],
+        };
+        for (linear, n) in layer.attention.qkv.parts().iter().zip(qkv) {
             check(at("q, k or v projection"), linear.n(), n)?;
             check(at("q, k or v projection"), linear.k(), hidden)?;
         }
-        for (linear, n) in layer.mlp.gate_up.parts() {
-            check(at("gate or up projection"), linear.n(), n)?;
+        let gate_up = layer.mlp.gate_up.parts();
+        let width = 2 * layer.mlp.width() / gate_up.len();
+        for linear in gate_up {
+            check(at("gate or up projection"), linear.n(), width)?;
             check(at("gate or up projection"), linear.k(), hidden)?;
         }
         for (norm, heads) in [

@@ -11,6 +11,7 @@ use crate::config::GenaiConfig;
 use crate::decoder::Decoder;
 use crate::decoder::apply::Machine;
 use crate::decoder::forward::{Chunk, Scratch};
+use crate::decoder::product::aligned;
 use crate::error::{EngineError, ErrorKind};
 use crate::kv::{KvCache, KvShape, KvType};
 use crate::lift::lift;
@@ -115,7 +116,10 @@ impl Model {
                 e,
             )
         })?;
-        let decoder = lift(&graph, &config)?;
+        let mut decoder = lift(&graph, &config)?;
+        if options.precision == Precision::Default {
+            pack_in_memory(&mut decoder, &machine.pool);
+        }
         let kv = KvShape {
             layers: decoder.layers.len(),
             kv_heads: decoder.shape.kv_heads,
@@ -354,6 +358,18 @@ impl Session for Sequence {
             vocab,
             data,
         })
+    }
+}
+
+/// Packs every product that can be.
+fn pack_in_memory(decoder: &mut Decoder, pool: &Pool) {
+    for (_, product) in decoder.products_mut() {
+        if let Some(layout) = product.layout() {
+            let bytes = aligned(layout.bytes(), |out| {
+                product.pack_pieces(pool, &layout, 0..layout.pieces(), out)
+            });
+            product.set_packed(layout, bytes);
+        }
     }
 }
 

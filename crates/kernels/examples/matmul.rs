@@ -1,12 +1,15 @@
 //! Times the quantised product at one shape of Phi-4-mini: one row against the memory's speed, and
 //! more rows against the processor's.
 //!
-//! `cargo run --release -p inhouse-kernels --example matmul [threads]`
+//! `cargo run --release -p inhouse-kernels --example matmul [threads] [instruction set]`
 #![allow(clippy::print_stdout, reason = "a program, not the library")]
 
 use std::time::Instant;
 
-use inhouse_kernels::{Bits, Isa, Kernels, NBits, Pool, QuantizedRows, ZeroPoints};
+use inhouse_kernels::{
+    Bits, Depth, Isa, Join, Kernels, NBits, Packed, PackedLayout, Pool, QuantizedRows, Then,
+    ZeroPoints,
+};
 
 const N: usize = 8192;
 const K: usize = 3072;
@@ -30,35 +33,53 @@ fn main() {
         .map(|i| 0.01 + (i % 13) as f32 * 1e-4)
         .collect();
     let zero_points: Vec<u8> = (0..N * K / BLOCK).map(|i| (i % 16) as u8).collect();
+    let only = std::env::args().nth(2);
     for isa in Isa::available() {
         let kernels = Kernels::new(isa).expect("it is available");
-        for (name, zero_points) in [
-            ("", ZeroPoints::None),
-            (", zero points", ZeroPoints::Bytes(&zero_points)),
+        if only.as_deref().is_some_and(|only| only != isa.name()) {
+            continue;
+        }
+        for (name, zero_points, depth) in [
+            ("", ZeroPoints::None, Depth::Eight),
+            (
+                ", zero points",
+                ZeroPoints::Bytes(&zero_points),
+                Depth::Eight,
+            ),
+            (", 15 bits", ZeroPoints::None, Depth::Fifteen),
         ] {
+            let weights = |quants| NBits {
+                n: N,
+                k: K,
+                bits: Bits::Four,
+                block: BLOCK,
+                quants,
+                scales: &scales,
+                zero_points,
+            };
+            let layout =
+                PackedLayout::of(&[weights(&matrices[0])], Join::Stacked, depth).expect("a layout");
+            let packed: Vec<Vec<u8>> = matrices
+                .iter()
+                .map(|quants| {
+                    let mut out = vec![0; layout.bytes()];
+                    layout.pack(&pool, &[weights(quants)], 0..layout.pieces(), &mut out);
+                    out
+                })
+                .collect();
             for rows in [1, 2, 4, 8, 12, 16, 64, 256] {
                 if isa == Isa::Portable && rows > 4 {
                     continue;
                 }
-                let weights = |quants| NBits {
-                    n: N,
-                    k: K,
-                    bits: Bits::Four,
-                    block: BLOCK,
-                    quants,
-                    scales: &scales,
-                    zero_points,
-                };
-                let seconds = median(9, |turn| {
-                    run(kernels, &pool, &weights(&matrices[turn % 16]), rows)
+                let seconds = least(if rows > 16 { 15 } else { 48 }, |turn| {
+                    let weights = Packed::new(layout, &packed[turn % 16]).expect("it was packed");
+                    run(kernels, &pool, &weights, rows, depth)
                 });
-                // The quants and as many bytes of scales as there are.
-                let bytes = (N * K / 2 + N * K / BLOCK * 4) as f64;
                 println!(
                     "{:>10} {threads} threads, {rows:>3} rows{name}: {:7.2} ms, {:5.1} GB/s, {:6.1} G MAC/s",
                     isa.name(),
                     seconds * 1e3,
-                    bytes / seconds / 1e9,
+                    layout.bytes() as f64 / seconds / 1e9,
                     (rows * N * K) as f64 / seconds / 1e9,
                 );
             }
@@ -66,26 +87,21 @@ fn main() {
     }
 }
 
-/// Quantises activations and multiplies, as a decoder does.
-fn run(kernels: Kernels, pool: &Pool, weights: &NBits<'_>, rows: usize) {
+/// Multiplies as a decoder does, and says how long the product took.
+fn run(kernels: Kernels, pool: &Pool, weights: &Packed<'_>, rows: usize, depth: Depth) -> f64 {
     let activations: Vec<f32> = (0..rows * K)
         .map(|i| (i % 101) as f32 / 50.0 - 1.0)
         .collect();
     let (mut x, mut out) = (QuantizedRows::new(), vec![0.0; rows * N]);
-    x.quantize(kernels, pool, &activations, rows, K, Bits::Four);
-    kernels.matmul_nbits_int8(pool, weights, &x, &mut out);
+    x.quantize(kernels, pool, &activations, rows, K, depth);
+    let start = Instant::now();
+    kernels.matmul_packed(pool, weights, &x, Then::Store, &mut out);
+    let seconds = start.elapsed().as_secs_f64();
     assert!(out[0].is_finite());
+    seconds
 }
 
-/// The median time of a call, in seconds.
-fn median(turns: usize, mut f: impl FnMut(usize)) -> f64 {
-    let mut times: Vec<f64> = (0..turns)
-        .map(|turn| {
-            let start = Instant::now();
-            f(turn);
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[turns / 2]
+/// The least of several times: what the machine can do when nothing else runs on it.
+fn least(turns: usize, mut f: impl FnMut(usize) -> f64) -> f64 {
+    (0..turns).map(&mut f).fold(f64::INFINITY, f64::min)
 }

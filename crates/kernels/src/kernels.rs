@@ -6,6 +6,7 @@ use crate::arch::portable::Portable;
 use crate::attention::{self, AttentionShape, KvPage, QueryRow};
 use crate::dense::{self, Dense};
 use crate::nbits::float::DequantizeRow;
+use crate::nbits::packed::{Packed, Then};
 use crate::nbits::{self, NBits};
 use crate::quantized::QuantizedRows;
 use crate::simd::{Op, Simd};
@@ -196,19 +197,20 @@ impl Kernels {
 
 /// Matrices, over a pool. Activations are row-major `[rows, k]`, results `[rows, n]` and overwritten.
 impl Kernels {
-    /// The product of quantised activations and weights, in integers.
+    /// The product of quantised activations and packed weights, in integers; `then` says what becomes of it.
     ///
     /// # Panics
-    /// When the weights are not [valid](NBits::validate), or the activations were quantised for another
-    /// `k` or another width, or `out` has another length.
-    pub fn matmul_nbits_int8(
+    /// When the activations have another `k`, `out` another length, or `then` asks for a gate of weights that
+    /// were not joined as one.
+    pub fn matmul_packed(
         self,
         pool: &Pool,
-        weights: &NBits<'_>,
+        weights: &Packed<'_>,
         x: &QuantizedRows,
+        then: Then,
         out: &mut [f32],
     ) {
-        nbits::matmul_int8(self, pool, weights, x, out);
+        nbits::packed::matmul(self, pool, weights, x, then, out);
     }
 
     /// The product of unquantised activations and quantised weights, in single precision.

@@ -5,8 +5,9 @@
 //! rope, softmax, activations); matrix products and attention are spread over a [`Pool`].
 //!
 //! - [`NBits`] borrows weights of 4 or 8 bits in the layout of `com.microsoft.MatMulNBits`, and is
-//!   multiplied either with activations kept in `f32` or with [`QuantizedRows`], activations
-//!   quantised to 8 bits, which is several times faster.
+//!   multiplied with activations kept in `f32`.
+//! - [`Packed`] borrows the same weights re-laid, and is multiplied with [`QuantizedRows`], activations as
+//!   integers of 8 or 15 bits, which is many times faster.
 //! - [`Dense`] borrows unquantised weights, as ONNX `MatMul` or as an embedding table has them.
 //! - [`Kernels::attention`] reads keys and values by pages, so that a cache can grow and be shared.
 //!
@@ -14,7 +15,9 @@
 //! instruction set, of which [`Isa::Portable`] needs nothing but Rust.
 //!
 //! ```
-//! use inhouse_kernels::{Bits, Kernels, NBits, Pool, QuantizedRows, ZeroPoints};
+//! use inhouse_kernels::{
+//!     Bits, Depth, Join, Kernels, NBits, Packed, PackedLayout, Pool, QuantizedRows, Then, ZeroPoints,
+//! };
 //!
 //! let (n, k) = (2, 32);
 //! let weights = NBits {
@@ -27,11 +30,16 @@
 //!     zero_points: ZeroPoints::None,
 //! };
 //! let (kernels, pool) = (Kernels::best(), Pool::new(2));
+//! let layout = PackedLayout::of(&[weights], Join::Stacked, Depth::Eight).expect("one matrix fits itself");
+//! let mut bytes = vec![0; layout.bytes()];
+//! layout.pack(&pool, &[weights], 0..layout.pieces(), &mut bytes);
+//!
 //! let mut x = QuantizedRows::new();
-//! x.quantize(kernels, &pool, &[1.0; 32], 1, k, Bits::Four);
+//! x.quantize(kernels, &pool, &[1.0; 32], 1, k, Depth::Eight);
 //! let mut out = [0.0; 2];
-//! kernels.matmul_nbits_int8(&pool, &weights, &x, &mut out);
+//! kernels.matmul_packed(&pool, &Packed::new(layout, &bytes)?, &x, Then::Store, &mut out);
 //! assert!((out[0] - 16.0).abs() < 1e-3 && (out[1] - 64.0).abs() < 1e-3);
+//! # Ok::<(), inhouse_kernels::LayoutError>(())
 //! ```
 #![allow(
     unsafe_code,
@@ -59,7 +67,8 @@ pub use crate::attention::{AttentionShape, KvPage, QueryRow};
 pub use crate::dense::{Dense, DenseData, Layout};
 pub use crate::isa::Isa;
 pub use crate::kernels::Kernels;
+pub use crate::nbits::packed::{Join, Number, Packed, PackedLayout, Then};
 pub use crate::nbits::{Bits, LayoutError, NBits, ZeroPoints};
 pub use crate::pool::{Awake, Pool};
 pub use crate::probe::{Rates, read_rate};
-pub use crate::quantized::QuantizedRows;
+pub use crate::quantized::{Depth, QuantizedRows};

@@ -1,19 +1,12 @@
 //! Weights of 4 or 8 bits in the layout of `com.microsoft.MatMulNBits`, and their products.
 
 pub(crate) mod float;
-mod panel;
-mod row;
-mod tile;
+pub(crate) mod packed;
 
 use std::fmt;
 
-use crate::output::Output;
-use crate::pool::Pool;
-use crate::quantized::QuantizedRows;
-use crate::simd::{Op, Simd};
-
 /// How many bits a weight has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bits {
     /// Two weights a byte, the low half first.
     Four,
@@ -150,6 +143,26 @@ impl<'a> NBits<'a> {
         }
     }
 
+    /// Some rows of the matrix, which is to be [valid](NBits::validate).
+    ///
+    /// # Panics
+    /// When they are not there.
+    pub fn rows(&self, rows: std::ops::Range<usize>) -> NBits<'a> {
+        let blocks = rows.start * self.blocks()..rows.end * self.blocks();
+        let bytes = rows.start * self.row_bytes()..rows.end * self.row_bytes();
+        NBits {
+            n: rows.len(),
+            quants: &self.quants[bytes],
+            scales: &self.scales[blocks.clone()],
+            zero_points: match self.zero_points {
+                ZeroPoints::None => ZeroPoints::None,
+                ZeroPoints::Bytes(bytes) => ZeroPoints::Bytes(&bytes[blocks]),
+                ZeroPoints::Floats(floats) => ZeroPoints::Floats(&floats[blocks]),
+            },
+            ..*self
+        }
+    }
+
     /// Blocks in a row.
     pub fn blocks(&self) -> usize {
         self.k.div_ceil(self.block)
@@ -166,25 +179,6 @@ impl<'a> NBits<'a> {
 
     pub(crate) fn row_scales(&self, row: usize) -> &'a [f32] {
         &self.scales[row * self.blocks()..][..self.blocks()]
-    }
-
-    /// Writes the zero points of a row, with `bias` taken off.
-    #[inline(always)]
-    pub(crate) fn row_zero_points(&self, row: usize, bias: f32, out: &mut [f32]) {
-        let range = row * self.blocks()..(row + 1) * self.blocks();
-        match self.zero_points {
-            ZeroPoints::None => out.fill(f32::from(self.bits.middle()) - bias),
-            ZeroPoints::Bytes(bytes) => {
-                for (out, &x) in out.iter_mut().zip(&bytes[range]) {
-                    *out = f32::from(x) - bias;
-                }
-            }
-            ZeroPoints::Floats(floats) => {
-                for (out, &x) in out.iter_mut().zip(&floats[range]) {
-                    *out = x - bias;
-                }
-            }
-        }
     }
 
     /// Panics unless the parts fit together, which is what the kernels' reads rely on.
@@ -210,68 +204,6 @@ fn check_length(part: &'static str, expected: usize, actual: usize) -> Result<()
 
 /// How many bytes of weights make a task: enough that handing it out costs nothing beside it.
 pub(crate) const TASK_BYTES: usize = 64 << 10;
-
-/// Multiplies quantised activations; shared out by rows of the weights.
-pub(crate) fn matmul_int8(
-    kernels: crate::Kernels,
-    pool: &Pool,
-    weights: &NBits<'_>,
-    x: &QuantizedRows,
-    out: &mut [f32],
-) {
-    weights.assert_valid();
-    assert_eq!(
-        x.k(),
-        weights.k,
-        "activations have {} columns, weights {}",
-        x.k(),
-        weights.k
-    );
-    assert_eq!(
-        x.bits(),
-        weights.bits,
-        "activations were quantised for weights of another width"
-    );
-    let output = Output::new(out, x.rows(), weights.n);
-    if x.rows() == 0 {
-        return;
-    }
-    // Whole panels of the widest kind, so that only the last task has a part of one.
-    let per_task = (TASK_BYTES / weights.row_bytes())
-        .next_multiple_of(16)
-        .max(16);
-    pool.for_each(weights.n.div_ceil(per_task), |task| {
-        let start = task * per_task;
-        let range = start..weights.n.min(start + per_task);
-        kernels.run(Int8Task {
-            weights,
-            x,
-            range,
-            output,
-        });
-    });
-}
-
-/// The product with some rows of the weights.
-struct Int8Task<'a> {
-    weights: &'a NBits<'a>,
-    x: &'a QuantizedRows,
-    /// No two tasks have a row of the weights in common.
-    range: std::ops::Range<usize>,
-    output: Output<'a>,
-}
-
-impl Op for Int8Task<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        if self.x.rows() == 1 {
-            row::multiply(s, self);
-        } else {
-            tile::multiply(s, self);
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,10 @@ impl<'a> Output<'a> {
         self.rows
     }
 
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// A part of one row.
     ///
     /// # Safety

@@ -1,11 +1,21 @@
-//! Activations as 8-bit integers.
+//! Activations as integers.
 
-use crate::nbits::Bits;
 use crate::simd::{Op, Simd};
 use crate::{Kernels, Pool};
 
-/// Rows of activations, quantised symmetrically to -127..127 with one scale for each 32 values
-/// (the largest magnitude divided by 127), rounded to nearest.
+/// How finely activations are rounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// To -127..=127: one byte a value, what `accuracy_level` 4 of `MatMulNBits` allows.
+    #[default]
+    Eight,
+    /// To -16256..=16256, kept as two bytes that are multiplied one after the other: as good as floats
+    /// beside weights of 4 or 8 bits, for twice the work of eight bits.
+    Fifteen,
+}
+
+/// Rows of activations, quantised symmetrically with one scale for each 32 values (the largest
+/// magnitude divided by the largest integer), rounded to nearest.
 ///
 /// Made once and reused: its memory is kept from one call of [`quantize`](QuantizedRows::quantize)
 /// to the next. Values that are not finite make their 32 values not a number, and with them all
@@ -14,54 +24,48 @@ use crate::{Kernels, Pool};
 pub struct QuantizedRows {
     rows: usize,
     k: usize,
-    bits: Option<Bits>,
-    /// The row, where there is one.
-    single: Vec<RowChunk>,
+    depth: Depth,
+    single: Vec<Record<1, 1>>,
+    single_deep: Vec<Record<1, 2>>,
     /// Four rows after four, each with `k / 32` records; the last four filled up with zeros.
-    quads: Vec<QuadBlock>,
+    quads: Vec<Record<4, 1>>,
+    quads_deep: Vec<Record<4, 2>>,
 }
 
 /// How many values share a scale.
 pub(crate) const GROUP: usize = 32;
-/// How many values a [`RowChunk`] has.
-pub(crate) const CHUNK: usize = 128;
 
-/// 128 values of one row, for weights that are read as they are stored.
+/// 32 values of each of `M` rows, in `P` planes of bytes: one with the values, or a first whose bytes
+/// count 128 times and a second that is added to it.
 #[derive(Clone)]
-#[repr(C, align(64))]
-pub(crate) struct RowChunk {
-    /// For 4 bits the values of even index, then those of odd: as low and high halves of bytes are.
-    pub(crate) values: [i8; CHUNK],
-    /// Sums of what one lane of weights meets: 8 values for 4 bits, 4 for 8.
-    pub(crate) sums: [f32; CHUNK / 4],
-    pub(crate) scales: [f32; CHUNK / GROUP],
+#[repr(C)]
+pub(crate) struct Record<const M: usize, const P: usize> {
+    /// Eight times four values of each row.
+    pub(crate) values: [[[[i8; 4]; M]; GROUP / 4]; P],
+    pub(crate) scales: [f32; M],
+    /// The sums of all values, of the first 16 and of the last 16, times the scale.
+    pub(crate) sums: [[f32; M]; 3],
+    /// What the middle zero point takes off the product, for weights of 4 and of 8 bits.
+    pub(crate) bias: [[i32; M]; 2],
 }
 
-/// 32 values of each of four rows, for weights that were packed into panels.
-#[derive(Clone)]
-#[repr(C, align(64))]
-pub(crate) struct QuadBlock {
-    /// Eight times four values of the first row, of the second, of the third, of the fourth. For
-    /// 4 bits the order along `k` is that of [`k_of`].
-    pub(crate) values: [i8; 4 * GROUP],
-    pub(crate) scales: [f32; 4],
-    /// The sums of the first and of the last 16 values.
-    pub(crate) half_sums: [[f32; 4]; 2],
-    /// What the middle zero point takes off the product: `-middle * sum`.
-    pub(crate) bias: [i32; 4],
+impl<const M: usize, const P: usize> Record<M, P> {
+    const EMPTY: Self = Record {
+        values: [[[[0; 4]; M]; GROUP / 4]; P],
+        scales: [0.0; M],
+        sums: [[0.0; M]; 3],
+        bias: [[0; M]; 2],
+    };
 }
 
-const EMPTY_CHUNK: RowChunk = RowChunk {
-    values: [0; CHUNK],
-    sums: [0.0; CHUNK / 4],
-    scales: [0.0; CHUNK / GROUP],
-};
-const EMPTY_BLOCK: QuadBlock = QuadBlock {
-    values: [0; 4 * GROUP],
-    scales: [0.0; 4],
-    half_sums: [[0.0; 4]; 2],
-    bias: [0; 4],
-};
+/// The records of all rows, `M` rows at a time.
+#[derive(Clone, Copy)]
+pub(crate) enum Records<'a> {
+    Single(&'a [Record<1, 1>]),
+    SingleDeep(&'a [Record<1, 2>]),
+    Quads(&'a [Record<4, 1>]),
+    QuadsDeep(&'a [Record<4, 2>]),
+}
 
 impl QuantizedRows {
     /// No rows yet.
@@ -69,7 +73,7 @@ impl QuantizedRows {
         QuantizedRows::default()
     }
 
-    /// Replaces the content by `rows` rows of `k` values each, for weights of so many `bits`.
+    /// Replaces the content by `rows` rows of `k` values each.
     ///
     /// # Panics
     /// When `x` has not just `rows * k` values.
@@ -80,7 +84,7 @@ impl QuantizedRows {
         x: &[f32],
         rows: usize,
         k: usize,
-        bits: Bits,
+        depth: Depth,
     ) {
         assert_eq!(
             Some(x.len()),
@@ -88,26 +92,15 @@ impl QuantizedRows {
             "{} values are not {rows} rows of {k}",
             x.len()
         );
-        (self.rows, self.k, self.bits) = (rows, k, Some(bits));
-        self.single.clear();
-        self.quads.clear();
-        if rows == 0 || k == 0 {
+        (self.rows, self.k, self.depth) = (rows, k, depth);
+        if x.is_empty() {
             return;
         }
-        if rows == 1 {
-            self.single.resize(k.div_ceil(CHUNK), EMPTY_CHUNK);
-            kernels.run(QuantizeRow {
-                x,
-                bits,
-                out: &mut self.single,
-            });
-        } else {
-            let blocks = k.div_ceil(GROUP);
-            self.quads.resize(rows.div_ceil(4) * blocks, EMPTY_BLOCK);
-            pool.chunks_mut(&mut self.quads, blocks, |quad, out| {
-                let x = &x[quad * 4 * k..rows.min(quad * 4 + 4) * k];
-                kernels.run(QuantizeQuad { x, k, bits, out });
-            });
+        match (rows, depth) {
+            (1, Depth::Eight) => fill(kernels, pool, x, k, &mut self.single),
+            (1, Depth::Fifteen) => fill(kernels, pool, x, k, &mut self.single_deep),
+            (_, Depth::Eight) => fill(kernels, pool, x, k, &mut self.quads),
+            (_, Depth::Fifteen) => fill(kernels, pool, x, k, &mut self.quads_deep),
         }
     }
 
@@ -121,38 +114,82 @@ impl QuantizedRows {
         self.k
     }
 
-    /// The width of the weights these rows were arranged for.
-    pub fn bits(&self) -> Bits {
-        self.bits.unwrap_or(Bits::Four)
+    /// How finely they were rounded.
+    pub fn depth(&self) -> Depth {
+        self.depth
     }
 
-    /// The only row.
-    pub(crate) fn single(&self) -> &[RowChunk] {
-        &self.single
-    }
-
-    /// The records of four rows.
-    pub(crate) fn quad(&self, quad: usize) -> &[QuadBlock] {
-        let blocks = self.k.div_ceil(GROUP);
-        &self.quads[quad * blocks..][..blocks]
+    pub(crate) fn records(&self) -> Records<'_> {
+        match (self.rows, self.depth) {
+            (1, Depth::Eight) => Records::Single(&self.single),
+            (1, Depth::Fifteen) => Records::SingleDeep(&self.single_deep),
+            (_, Depth::Eight) => Records::Quads(&self.quads),
+            (_, Depth::Fifteen) => Records::QuadsDeep(&self.quads_deep),
+        }
     }
 }
 
 impl std::fmt::Debug for QuantizedRows {
     // Activations are made of somebody's prompt, and many.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let QuantizedRows { rows, k, bits, .. } = self;
+        let QuantizedRows { rows, k, depth, .. } = self;
         f.debug_struct("QuantizedRows")
             .field("rows", rows)
             .field("k", k)
-            .field("bits", bits)
+            .field("depth", depth)
             .finish_non_exhaustive()
     }
 }
 
-/// Quantises up to 32 values; those missing are 0. Returns the scale.
+/// Writes the records of all rows; those of several rows are shared out.
+fn fill<const M: usize, const P: usize>(
+    kernels: Kernels,
+    pool: &Pool,
+    x: &[f32],
+    k: usize,
+    out: &mut Vec<Record<M, P>>,
+) {
+    let (rows, groups) = (x.len() / k, k.div_ceil(GROUP));
+    out.resize(rows.div_ceil(M) * groups, Record::EMPTY);
+    pool.chunks_mut(out, groups, |some, out| {
+        let x = &x[some * M * k..rows.min((some + 1) * M) * k];
+        kernels.run(Quantize { x, k, out });
+    });
+}
+
+struct Quantize<'a, const M: usize, const P: usize> {
+    /// One to `M` rows.
+    x: &'a [f32],
+    k: usize,
+    /// Of all groups of these rows.
+    out: &'a mut [Record<M, P>],
+}
+
+impl<const M: usize, const P: usize> Op for Quantize<'_, M, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (m, x) in self.x.chunks_exact(self.k).enumerate() {
+            for (x, out) in x.chunks(GROUP).zip(&mut *self.out) {
+                group(s, x, m, out);
+            }
+        }
+        for m in self.x.len() / self.k..M {
+            for out in &mut *self.out {
+                clear(m, out);
+            }
+        }
+    }
+}
+
+/// Quantises up to 32 values of row `m`; those missing are 0.
 #[inline(always)]
-fn quantize_group<S: Simd>(s: S, x: &[f32], out: &mut [i8; GROUP]) -> f32 {
+fn group<S: Simd, const M: usize, const P: usize>(
+    s: S,
+    x: &[f32],
+    m: usize,
+    out: &mut Record<M, P>,
+) {
     let mut filled = [0.0; GROUP];
     let x = if let Ok(x) = x.try_into() {
         x
@@ -170,103 +207,66 @@ fn quantize_group<S: Simd>(s: S, x: &[f32], out: &mut [i8; GROUP]) -> f32 {
     }
     let largest = s.reduce_max(largest);
     let poison = s.reduce_add(poison);
-    if largest == 0.0 || poison.is_nan() {
-        out.fill(0);
+    let most = if P == 1 { 127.0 } else { 127.0 * 128.0 };
+    let inverse = most / largest;
+    // Zeros, magnitudes next to nothing, or values that are not finite.
+    if !inverse.is_finite() || poison.is_nan() {
+        clear(m, out);
         // One bad value is enough: a scale that is not a number spoils the products with zeros too.
-        return poison;
+        out.scales[m] = poison;
+        return;
     }
-    let inverse = s.splat(127.0 / largest);
-    let bound = s.splat(127.0);
-    for (x, out) in x.chunks_exact(S::LANES).zip(out.chunks_exact_mut(S::LANES)) {
-        // The bound matters for subnormal magnitudes, whose inverse is infinite or inexact.
+    let inverse = s.splat(inverse);
+    let mut planes = [[0_i8; GROUP]; P];
+    let mut sums = [s.splat(0.0); 2];
+    for (i, x) in x.chunks_exact(S::LANES).enumerate() {
+        // The bound matters for the smallest magnitudes, whose inverse is inexact.
         let q = s.round(s.mul(s.get(x), inverse));
-        let q = s.max(s.splat(-127.0), s.min(bound, q));
-        // SAFETY: `out` has `LANES` bytes.
-        unsafe { s.store_i8(q, out.as_mut_ptr()) };
-    }
-    largest / 127.0
-}
-
-struct QuantizeRow<'a> {
-    x: &'a [f32],
-    bits: Bits,
-    out: &'a mut [RowChunk],
-}
-
-impl Op for QuantizeRow<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for (x, out) in self.x.chunks(CHUNK).zip(self.out) {
-            let mut natural = [0_i8; CHUNK];
-            let groups = natural.as_chunks_mut::<GROUP>().0.iter_mut();
-            for ((x, natural), scale) in x.chunks(GROUP).zip(groups).zip(&mut out.scales) {
-                *scale = quantize_group(s, x, natural);
-            }
-            match self.bits {
-                Bits::Four => {
-                    for i in 0..CHUNK / 2 {
-                        out.values[i] = natural[2 * i];
-                        out.values[CHUNK / 2 + i] = natural[2 * i + 1];
-                    }
-                    sum_each::<8>(&natural, &mut out.sums);
-                }
-                Bits::Eight => {
-                    out.values = natural;
-                    sum_each::<4>(&natural, &mut out.sums);
-                }
+        let q = s.max(s.splat(-most), s.min(s.splat(most), q));
+        let half = i * S::LANES / (GROUP / 2);
+        sums[half] = s.add(sums[half], q);
+        // SAFETY: each plane has `LANES` bytes from here on.
+        unsafe {
+            if P == 1 {
+                s.store_i8(q, planes[0].as_mut_ptr().add(i * S::LANES));
+            } else {
+                // The second plane is -64 to 64, so that the first stays within -127 to 127.
+                let first = s.round(s.mul(q, s.splat(1.0 / 128.0)));
+                let second = s.neg_mul_add(first, s.splat(128.0), q);
+                s.store_i8(first, planes[0].as_mut_ptr().add(i * S::LANES));
+                s.store_i8(second, planes[P - 1].as_mut_ptr().add(i * S::LANES));
             }
         }
     }
-}
-
-#[inline(always)]
-fn sum_each<const N: usize>(values: &[i8], sums: &mut [f32]) {
-    for (values, sum) in values.as_chunks::<N>().0.iter().zip(sums) {
-        *sum = values.iter().map(|&x| i32::from(x)).sum::<i32>() as f32;
-    }
-}
-
-struct QuantizeQuad<'a> {
-    /// One to four rows.
-    x: &'a [f32],
-    k: usize,
-    bits: Bits,
-    out: &'a mut [QuadBlock],
-}
-
-impl Op for QuantizeQuad<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for (m, x) in self.x.chunks_exact(self.k).enumerate() {
-            for (x, out) in x.chunks(GROUP).zip(&mut *self.out) {
-                let mut natural = [0_i8; GROUP];
-                out.scales[m] = quantize_group(s, x, &mut natural);
-                let mut sums = [0; 2];
-                for (sum, half) in sums.iter_mut().zip(natural.chunks_exact(GROUP / 2)) {
-                    *sum = half.iter().map(|&x| i32::from(x)).sum::<i32>();
-                }
-                out.half_sums[0][m] = sums[0] as f32;
-                out.half_sums[1][m] = sums[1] as f32;
-                out.bias[m] = -i32::from(self.bits.middle()) * (sums[0] + sums[1]);
-                for d in 0..GROUP / 4 {
-                    for j in 0..4 {
-                        out.values[d * 16 + m * 4 + j] = natural[k_of(self.bits, d, j)];
-                    }
-                }
-            }
+    for (plane, out) in planes.iter().zip(&mut out.values) {
+        for (four, out) in plane.as_chunks::<4>().0.iter().zip(out) {
+            out[m] = *four;
         }
     }
+    let (first, last) = (s.reduce_add(sums[0]), s.reduce_add(sums[1]));
+    let sum = first + last;
+    let scale = largest / most;
+    out.scales[m] = scale;
+    (out.sums[0][m], out.sums[1][m], out.sums[2][m]) = (sum * scale, first * scale, last * scale);
+    // Whole numbers below 2^24, so that nothing was rounded.
+    out.bias[0][m] = -8 * sum as i32;
+    out.bias[1][m] = -(128 - S::WIDE_BIAS) * sum as i32;
 }
 
-/// Which of 32 values is the `j`-th of the `d`-th four: for 4 bits, two times four low halves come
-/// before the high halves of the same bytes, so that 16 values stay together.
+/// Makes the group of row `m` zeros.
 #[inline(always)]
-fn k_of(bits: Bits, d: usize, j: usize) -> usize {
-    match bits {
-        Bits::Four => (d / 4) * 16 + (d % 2) * 8 + j * 2 + (d % 4) / 2,
-        Bits::Eight => d * 4 + j,
+fn clear<const M: usize, const P: usize>(m: usize, out: &mut Record<M, P>) {
+    for plane in &mut out.values {
+        for four in plane {
+            four[m] = [0; 4];
+        }
+    }
+    out.scales[m] = 0.0;
+    for sum in &mut out.sums {
+        sum[m] = 0.0;
+    }
+    for bias in &mut out.bias {
+        bias[m] = 0;
     }
 }
 
@@ -276,36 +276,42 @@ mod tests {
     use crate::testing::{Random, every_isa};
 
     /// What every variant has to give, written plainly.
-    fn model(x: &[f32]) -> (Vec<i8>, f32) {
+    fn model(x: &[f32], most: f32) -> (Vec<i32>, f32) {
         let largest = x.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
         let quantize = |&x: &f32| {
             if largest == 0.0 {
                 0
             } else {
-                (x * (127.0 / largest)).round_ties_even() as i8
+                (x * (most / largest)).round_ties_even() as i32
             }
         };
-        (x.iter().map(quantize).collect(), largest / 127.0)
+        (x.iter().map(quantize).collect(), largest / most)
     }
 
-    /// Reads one value with its scale back out of either arrangement.
-    fn value(q: &QuantizedRows, row: usize, k: usize) -> (i8, f32) {
-        if q.rows() == 1 {
-            let (chunk, k) = (&q.single()[k / CHUNK], k % CHUNK);
-            let place = match q.bits() {
-                Bits::Four => k / 2 + k % 2 * 64,
-                Bits::Eight => k,
+    /// One value, its scale and the sum of its group, read back.
+    fn value(q: &QuantizedRows, row: usize, k: usize) -> (i32, f32, f32) {
+        fn of<const M: usize, const P: usize>(
+            records: &[Record<M, P>],
+            groups: usize,
+            row: usize,
+            k: usize,
+        ) -> (i32, f32, f32) {
+            let record = &records[row / M * groups + k / GROUP];
+            let (four, m) = (k % GROUP / 4, row % M);
+            let byte = |plane: usize| i32::from(record.values[plane][four][m][k % 4]);
+            let value = if P == 1 {
+                byte(0)
+            } else {
+                (byte(0) << 7) + byte(P - 1)
             };
-            (chunk.values[place], chunk.scales[k / GROUP])
-        } else {
-            let (block, k) = (&q.quad(row / 4)[k / GROUP], k % GROUP);
-            let place = (0..GROUP)
-                .find(|i| k_of(q.bits(), i / 4, i % 4) == k)
-                .expect("a permutation");
-            (
-                block.values[place / 4 * 16 + row % 4 * 4 + place % 4],
-                block.scales[row % 4],
-            )
+            (value, record.scales[m], record.sums[0][m])
+        }
+        let groups = q.k().div_ceil(GROUP);
+        match q.records() {
+            Records::Single(records) => of(records, groups, row, k),
+            Records::SingleDeep(records) => of(records, groups, row, k),
+            Records::Quads(records) => of(records, groups, row, k),
+            Records::QuadsDeep(records) => of(records, groups, row, k),
         }
     }
 
@@ -313,22 +319,23 @@ mod tests {
     fn every_value_is_rounded_to_nearest() {
         let mut random = Random::new(1);
         for kernels in every_isa() {
-            for bits in [Bits::Four, Bits::Eight] {
+            for (depth, most) in [(Depth::Eight, 127.0), (Depth::Fifteen, 16256.0)] {
                 let mut q = QuantizedRows::new();
                 for (rows, k) in (1..=9)
                     .zip([1, 31, 32, 33, 127, 128, 129, 300, 64])
-                    .chain((1..=300).map(|k| (1, k)))
+                    .chain((1..=100).map(|k| (1, k)))
                 {
                     let x = random.floats(rows * k);
-                    q.quantize(kernels, &Pool::new(2), &x, rows, k, bits);
-                    assert_eq!((q.rows(), q.k(), q.bits()), (rows, k, bits));
+                    q.quantize(kernels, &Pool::new(2), &x, rows, k, depth);
+                    assert_eq!((q.rows(), q.k(), q.depth()), (rows, k, depth));
                     for row in 0..rows {
                         for (g, group) in x[row * k..][..k].chunks(GROUP).enumerate() {
-                            let (values, scale) = model(group);
+                            let (values, scale) = model(group, most);
+                            let sum = values.iter().sum::<i32>() as f32 * scale;
                             for (i, &want) in values.iter().enumerate() {
                                 assert_eq!(
                                     value(&q, row, g * GROUP + i),
-                                    (want, scale),
+                                    (want, scale, sum),
                                     "{:?} {rows}x{k}",
                                     kernels.isa()
                                 );
@@ -344,19 +351,21 @@ mod tests {
     fn zeros_have_no_scale_and_what_is_not_finite_shows() {
         for kernels in every_isa() {
             let mut q = QuantizedRows::new();
-            for rows in [1, 3] {
-                for (x, scale_is) in [
-                    (0.0, (|scale| scale == 0.0) as fn(f32) -> bool),
-                    (f32::NAN, f32::is_nan),
-                    (f32::INFINITY, f32::is_nan),
-                    (1e-45, |scale| scale >= 0.0),
-                    (f32::MAX, f32::is_finite),
-                ] {
-                    let mut values = vec![0.0; 40 * rows];
-                    values[7] = x;
-                    q.quantize(kernels, &Pool::new(1), &values, rows, 40, Bits::Four);
-                    assert!(scale_is(value(&q, 0, 0).1), "{:?} {x}", kernels.isa());
-                    assert_eq!(value(&q, 0, 39), (0, 0.0));
+            for depth in [Depth::Eight, Depth::Fifteen] {
+                for rows in [1, 3] {
+                    for (x, scale_is) in [
+                        (0.0, (|scale| scale == 0.0) as fn(f32) -> bool),
+                        (f32::NAN, f32::is_nan),
+                        (f32::INFINITY, f32::is_nan),
+                        (1e-45, |scale| scale >= 0.0),
+                        (f32::MAX, f32::is_finite),
+                    ] {
+                        let mut values = vec![0.0; 40 * rows];
+                        values[7] = x;
+                        q.quantize(kernels, &Pool::new(1), &values, rows, 40, depth);
+                        assert!(scale_is(value(&q, 0, 0).1), "{:?} {x}", kernels.isa());
+                        assert_eq!(value(&q, 0, 39), (0, 0.0, 0.0));
+                    }
                 }
             }
         }

@@ -89,8 +89,10 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
 
     fn splat_i(self, x: i32) -> Self::I;
     fn to_f32(self, a: Self::I) -> Self::F;
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
+    /// Shifts every lane left by seven bits.
+    fn times_128(self, a: Self::I) -> Self::I;
     unsafe fn load_bytes(self, from: *const u8) -> Self::B;
-    unsafe fn store_bytes(self, x: Self::B, to: *mut u8);
     /// Four bytes, repeated.
     unsafe fn splat_bytes(self, from: *const i8) -> Self::B;
     /// The low half of every byte.
@@ -105,38 +107,51 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// As [`dot`](Simd::dot) for weights of 0 to 255, passed through
     /// [`wide_weights`](Simd::wide_weights), and with [`WIDE_BIAS`](Simd::WIDE_BIAS) taken off each.
     fn dot_wide(self, sum: Self::I, weights: Self::B, activations: Self::B) -> Self::I;
-    /// Lane `l` of the result is `from[l >> shift]`; no more is read.
-    unsafe fn spread(self, from: *const f32, shift: u32) -> Self::F;
     /// Stores `LANES` bytes: whole numbers from -127 to 127.
     unsafe fn store_i8(self, x: Self::F, to: *mut i8);
-    /// Reads one vector at each of the first `LANES` pointers, and writes `LANES` vectors, of which
-    /// the `i`-th holds the `i`-th 32 bits of each that was read.
-    unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8);
 
-    /// The inner loop of the product of a panel of weights with `4 * Q` rows of activations: `G`
-    /// vectors of weights at `panel`, for each quad `G` times four rows of four bytes.
+    /// The inner loop of a product with packed weights: adds to `sums` the products of `M` rows of 32
+    /// activations with `V` vectors of features. `PART` 0 is all 32, 1 and 2 are the first and the last 16.
     ///
     /// # Safety
-    /// `panel` has `G * BYTES` bytes, each quad `G * 16`.
+    /// At each pointer of `weights` there is a vector every 64 bytes, of four units for 4 bits and of eight if
+    /// `WIDE`; `activations` has eight times four bytes for each of `M` rows.
     #[inline(always)]
-    unsafe fn tile_dot<const Q: usize, const G: usize, const WIDE: bool>(
+    unsafe fn dot_units<const M: usize, const V: usize, const WIDE: bool, const PART: usize>(
         self,
-        mut sums: [[Self::I; 4]; Q],
-        panel: *const u8,
-        quads: [*const i8; Q],
-    ) -> [[Self::I; 4]; Q] {
-        for d in 0..G {
-            // SAFETY: `d < G`; the caller vouches for that much of the panel and of each quad.
-            let weights = unsafe { self.load_bytes(panel.add(d * Self::BYTES)) };
-            for (sums, &quad) in sums.iter_mut().zip(&quads) {
-                for (m, sum) in sums.iter_mut().enumerate() {
-                    // SAFETY: as above.
-                    let x = unsafe { self.splat_bytes(quad.add(d * 16 + m * 4)) };
-                    *sum = if WIDE {
-                        self.dot_wide(*sum, weights, x)
-                    } else {
-                        self.dot(*sum, weights, x)
+        mut sums: [[Self::I; V]; M],
+        weights: [*const u8; V],
+        activations: *const i8,
+    ) -> [[Self::I; V]; M] {
+        for d in 0..4 {
+            // SAFETY: the first unit is there; what is read is overwritten.
+            let mut units = [unsafe { self.load_bytes(weights[0]) }; V];
+            for (first, last) in [(true, false), (false, true)] {
+                if (first && PART == 2) || (last && PART == 1) {
+                    continue;
+                }
+                for v in 0..V {
+                    // SAFETY: there are as many units, by the caller's promise.
+                    units[v] = unsafe {
+                        let unit = weights[v].add(64 * if WIDE && last { 4 + d } else { d });
+                        match (WIDE, last) {
+                            (true, _) => self.wide_weights(self.load_bytes(unit)),
+                            (false, false) => self.low_nibbles(self.load_bytes(unit)),
+                            (false, true) => self.high_nibbles(self.load_bytes(unit)),
+                        }
                     };
+                }
+                let four = if last { 4 + d } else { d };
+                for (m, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    let x = unsafe { self.splat_bytes(activations.add((four * M + m) * 4)) };
+                    for (sum, &unit) in sums.iter_mut().zip(&units) {
+                        *sum = if WIDE {
+                            self.dot_wide(*sum, unit, x)
+                        } else {
+                            self.dot(*sum, unit, x)
+                        };
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use half::f16;
-use inhouse_kernels::{Bits, Kernels, Layout, Pool, QuantizedRows};
+use inhouse_kernels::{Depth, Kernels, Layout, Pool, QuantizedRows};
 
 use crate::weights::{DenseValues, DenseWeight, Embedding, Linear, Norm, Weight};
 
@@ -15,38 +15,36 @@ pub(crate) struct Machine {
     pub(crate) exact: bool,
 }
 
-/// Rows that linear layers read, with their int8 forms made at most once each.
+/// Rows that linear layers read, with their integer forms made at most once each.
 #[derive(Default)]
-pub(super) struct Rows {
-    pub(super) values: Vec<f32>,
-    four: Option<QuantizedRows>,
-    eight: Option<QuantizedRows>,
-    four_is_fresh: bool,
+pub(crate) struct Rows {
+    pub(crate) values: Vec<f32>,
+    eight: QuantizedRows,
+    fifteen: QuantizedRows,
     eight_is_fresh: bool,
+    fifteen_is_fresh: bool,
 }
 
 impl Rows {
     /// The rows to be written anew, `len` values in all.
     pub(super) fn fill(&mut self, len: usize) -> &mut [f32] {
-        (self.four_is_fresh, self.eight_is_fresh) = (false, false);
+        (self.eight_is_fresh, self.fifteen_is_fresh) = (false, false);
         resized(&mut self.values, len)
     }
 
-    fn quantized(&mut self, machine: &Machine, k: usize, bits: Bits) -> &QuantizedRows {
-        let (rows, fresh) = match bits {
-            Bits::Four => (&mut self.four, &mut self.four_is_fresh),
-            Bits::Eight => (&mut self.eight, &mut self.eight_is_fresh),
+    pub(super) fn quantized(
+        &mut self,
+        machine: &Machine,
+        k: usize,
+        depth: Depth,
+    ) -> &QuantizedRows {
+        let (rows, fresh) = match depth {
+            Depth::Eight => (&mut self.eight, &mut self.eight_is_fresh),
+            Depth::Fifteen => (&mut self.fifteen, &mut self.fifteen_is_fresh),
         };
-        let rows = rows.get_or_insert_with(QuantizedRows::new);
         if !std::mem::replace(fresh, true) {
-            rows.quantize(
-                machine.kernels,
-                &machine.pool,
-                &self.values,
-                self.values.len() / k,
-                k,
-                bits,
-            );
+            let (x, count) = (&self.values, self.values.len() / k);
+            rows.quantize(machine.kernels, &machine.pool, x, count, k, depth);
         }
         rows
     }
@@ -78,38 +76,35 @@ impl Norm {
 }
 
 impl Linear {
-    /// `out = (x * W^T + bias) * scale` for all rows of `x`.
-    pub(super) fn apply(&self, machine: &Machine, x: &mut Rows, out: &mut [f32]) {
-        let Machine {
-            kernels,
-            pool,
-            exact,
-        } = machine;
+    /// `out = (x * W^T + bias) * scale` for all rows of `x`, in f32.
+    pub(super) fn apply(&self, machine: &Machine, x: &Rows, out: &mut [f32]) {
+        let Machine { kernels, pool, .. } = machine;
         match &self.weight {
-            Weight::NBits(weight) if self.int8_activations && !exact => {
-                kernels.matmul_nbits_int8(
-                    pool,
-                    &weight.view(),
-                    x.quantized(machine, weight.k, weight.bits),
-                    out,
-                );
-            }
             Weight::NBits(weight) => {
                 let x = self.in_order(&x.values);
                 kernels.matmul_nbits_f32(pool, &weight.view(), &x, out);
             }
             Weight::Dense(weight) => kernels.matmul_dense(pool, &weight.view(), &x.values, out),
         }
-        if self.bias.is_none() && self.scale == 1.0 {
-            return;
+        if self.is_affine() {
+            for row in out.chunks_exact_mut(self.n()) {
+                self.add_bias(*kernels, row);
+            }
         }
-        for row in out.chunks_exact_mut(self.n()) {
-            if let Some(bias) = &self.bias {
-                kernels.add_assign(row, bias);
-            }
-            if self.scale != 1.0 {
-                kernels.scale_assign(row, self.scale);
-            }
+    }
+
+    /// Whether there is more to it than a matrix.
+    pub(super) fn is_affine(&self) -> bool {
+        self.bias.is_some() || self.scale != 1.0
+    }
+
+    /// What follows the product, for one row.
+    pub(super) fn add_bias(&self, kernels: Kernels, row: &mut [f32]) {
+        if let Some(bias) = &self.bias {
+            kernels.add_assign(row, bias);
+        }
+        if self.scale != 1.0 {
+            kernels.scale_assign(row, self.scale);
         }
     }
 }

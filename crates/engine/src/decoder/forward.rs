@@ -3,7 +3,8 @@
 use inhouse_kernels::{AttentionShape, KvPage, QueryRow};
 
 use super::apply::{Machine, Rows, resized};
-use super::{Activation, Attention, Decoder, GateUp, Layer, Mlp, Qkv, Shape};
+use super::product::Product;
+use super::{Attention, Decoder, Layer, Mlp, Shape};
 use crate::error::EngineError;
 use crate::kv::{KvCache, PAGE_TOKENS};
 use crate::session::Cancel;
@@ -26,11 +27,10 @@ pub(crate) struct Scratch {
     branch: Vec<f32>,
     normed: Rows,
     qkv: Vec<f32>,
-    part: Vec<f32>,
     query: Vec<f32>,
     attended: Rows,
-    gate: Rows,
-    up: Vec<f32>,
+    gated: Rows,
+    spare: Vec<f32>,
     cos: Vec<f32>,
     sin: Vec<f32>,
     logits: Vec<f32>,
@@ -69,52 +69,53 @@ impl Decoder {
             &ids,
             resized(&mut scratch.hidden, ids.len() * self.shape.hidden),
         );
+        let wanted = wanted(chunks);
+        let mut pass = Pass {
+            machine,
+            decoder: self,
+            rows,
+        };
         for (index, layer) in self.layers.iter().enumerate() {
             if cancel.is_cancelled() {
                 return Err(EngineError::cancelled());
             }
-            let pass = Pass {
-                machine,
-                shape: &self.shape,
-                decoder: self,
-                rows: &rows,
-            };
-            pass.attention(index, layer, scratch, chunks);
-            pass.feed_forward(layer, scratch);
+            pass.keys_and_values(index, layer, scratch, chunks);
+            // Keys and values of every row stay for later tokens; what else the last layer makes of a row is
+            // needed only where logits are wanted.
+            if index + 1 == self.layers.len() {
+                pass.keep(&wanted, scratch);
+            }
+            if !pass.rows.is_empty() {
+                pass.attention(index, layer, scratch, chunks);
+                pass.feed_forward(layer, scratch);
+            }
         }
         for chunk in chunks.iter_mut() {
             chunk.cache.commit(chunk.ids.len());
         }
-        Ok(self.logits(machine, scratch, chunks))
+        Ok(self.logits(machine, scratch, wanted.len()))
     }
 
-    fn logits<'s>(
-        &self,
-        machine: &Machine,
-        scratch: &'s mut Scratch,
-        chunks: &[Chunk<'_>],
-    ) -> &'s [f32] {
+    /// The logits of the rows that are left, [rows, vocab].
+    fn logits<'s>(&self, machine: &Machine, scratch: &'s mut Scratch, rows: usize) -> &'s [f32] {
         let hidden = self.shape.hidden;
-        let mut first = 0;
-        let mut wanted = Vec::new();
-        for chunk in chunks {
-            wanted.extend(first + chunk.logits_from.min(chunk.ids.len())..first + chunk.ids.len());
-            first += chunk.ids.len();
-        }
         let Scratch {
             hidden: stream,
             normed,
+            spare,
             logits,
             ..
         } = scratch;
-        let source = |i: usize| &stream[wanted[i] * hidden..][..hidden];
-        let rows = normed.fill(wanted.len() * hidden);
-        machine.pool.chunks_mut(rows, hidden, |i, out| {
-            self.final_norm.apply(machine.kernels, source(i), out)
-        });
-        let logits = resized(logits, wanted.len() * self.shape.vocab);
-        if !wanted.is_empty() {
-            self.head.apply(machine, normed, logits);
+        let kernels = machine.kernels;
+        machine
+            .pool
+            .chunks_mut(normed.fill(rows * hidden), hidden, |i, out| {
+                self.final_norm
+                    .apply(kernels, &stream[i * hidden..][..hidden], out)
+            });
+        let logits = resized(logits, rows * self.shape.vocab);
+        if rows > 0 {
+            self.head.apply(machine, normed, spare, logits);
         }
         if let Some(cap) = self.logit_softcap {
             machine.pool.chunks_mut(logits, self.shape.vocab, |_, row| {
@@ -123,6 +124,18 @@ impl Decoder {
         }
         logits
     }
+}
+
+/// The rows that logits are wanted of.
+fn wanted(chunks: &[Chunk<'_>]) -> Vec<usize> {
+    let mut first = 0;
+    let mut wanted = Vec::new();
+    for chunk in chunks {
+        let end = first + chunk.ids.len();
+        wanted.extend(first + chunk.logits_from.min(chunk.ids.len())..end);
+        first = end;
+    }
+    wanted
 }
 
 fn rows_of(chunks: &[Chunk<'_>]) -> Vec<Row> {
@@ -137,28 +150,30 @@ fn rows_of(chunks: &[Chunk<'_>]) -> Vec<Row> {
     chunks.iter().enumerate().flat_map(of).collect()
 }
 
-/// What the steps of one layer have in common.
+/// What the steps of a forward have in common.
 struct Pass<'a> {
     machine: &'a Machine,
-    shape: &'a Shape,
     decoder: &'a Decoder,
-    rows: &'a [Row],
+    rows: Vec<Row>,
 }
 
 impl Pass<'_> {
-    fn attention(
+    /// Queries, keys and values of every row, in `scratch.qkv`; keys and values also in the caches.
+    fn keys_and_values(
         &self,
         index: usize,
         layer: &Layer,
         scratch: &mut Scratch,
         chunks: &mut [Chunk<'_>],
     ) {
-        let (shape, rows) = (self.shape, self.rows.len());
-        let attention = &layer.attention;
+        let shape = &self.decoder.shape;
         self.norm_rows(&layer.input_norm, &scratch.hidden, &mut scratch.normed);
-        self.project(&attention.qkv, scratch);
-        self.rotate(attention, scratch);
-
+        let qkv = resized(&mut scratch.qkv, self.rows.len() * shape.qkv());
+        layer
+            .attention
+            .qkv
+            .apply(self.machine, &mut scratch.normed, &mut scratch.spare, qkv);
+        self.rotate(&layer.attention, scratch);
         let (queries, keys) = (
             shape.heads * shape.head_dim,
             shape.kv_heads * shape.head_dim,
@@ -169,6 +184,28 @@ impl Pass<'_> {
                 .cache
                 .write(self.machine.kernels, index, row.position, key, value);
         }
+    }
+
+    /// Leaves only these rows, which are in order.
+    fn keep(&mut self, wanted: &[usize], scratch: &mut Scratch) {
+        let Shape { hidden, .. } = self.decoder.shape;
+        let qkv = self.decoder.shape.qkv();
+        for (to, &from) in wanted.iter().enumerate() {
+            self.rows[to] = self.rows[from];
+            let stream = from * hidden..(from + 1) * hidden;
+            scratch.hidden.copy_within(stream, to * hidden);
+            scratch
+                .qkv
+                .copy_within(from * qkv..(from + 1) * qkv, to * qkv);
+        }
+        self.rows.truncate(wanted.len());
+        scratch.hidden.truncate(wanted.len() * hidden);
+        scratch.qkv.truncate(wanted.len() * qkv);
+    }
+
+    fn attention(&self, index: usize, layer: &Layer, scratch: &mut Scratch, chunks: &[Chunk<'_>]) {
+        let (shape, rows) = (&self.decoder.shape, self.rows.len());
+        let queries = shape.heads * shape.head_dim;
         let query = resized(&mut scratch.query, rows * queries);
         for (out, qkv) in query
             .chunks_exact_mut(queries)
@@ -177,116 +214,72 @@ impl Pass<'_> {
             out.copy_from_slice(&qkv[..queries]);
         }
         let attended = scratch.attended.fill(rows * queries);
-        self.attend(index, attention, &scratch.query, chunks, attended);
-
-        let branch = resized(&mut scratch.branch, rows * shape.hidden);
-        attention
-            .output
-            .apply(self.machine, &mut scratch.attended, branch);
-        self.add_branch(layer.attention_branch_norm.as_ref(), scratch);
+        self.attend(index, &layer.attention, &scratch.query, chunks, attended);
+        let Scratch {
+            hidden,
+            branch,
+            attended,
+            spare,
+            ..
+        } = scratch;
+        let (output, norm) = (&layer.attention.output, &layer.attention_branch_norm);
+        self.add(output, norm.as_ref(), attended, hidden, branch, spare);
     }
 
     fn feed_forward(&self, layer: &Layer, scratch: &mut Scratch) {
         self.norm_rows(&layer.mlp_norm, &scratch.hidden, &mut scratch.normed);
+        let Scratch {
+            hidden,
+            branch,
+            normed,
+            gated,
+            spare,
+            ..
+        } = scratch;
+        let out = gated.fill(self.rows.len() * layer.mlp.width());
         let Mlp {
             gate_up,
             activation,
             down,
         } = &layer.mlp;
-        let (rows, width) = (self.rows.len(), gate_up.width());
-        let Scratch {
-            normed,
-            gate,
-            up,
-            part,
-            branch,
-            ..
-        } = scratch;
-        match gate_up {
-            GateUp::Separate {
-                gate: gate_linear,
-                up: up_linear,
-            } => {
-                gate_linear.apply(self.machine, normed, gate.fill(rows * width));
-                up_linear.apply(self.machine, normed, resized(up, rows * width));
-            }
-            GateUp::Packed(linear) => {
-                linear.apply(self.machine, normed, resized(part, rows * 2 * width));
-                let (gate, up) = (gate.fill(rows * width), resized(up, rows * width));
-                for (row, both) in part.chunks_exact(2 * width).enumerate() {
-                    gate[row * width..][..width].copy_from_slice(&both[..width]);
-                    up[row * width..][..width].copy_from_slice(&both[width..]);
-                }
-            }
-        }
+        gate_up.gate(self.machine, normed, spare, *activation, out);
+        let norm = layer.mlp_branch_norm.as_ref();
+        self.add(down, norm, gated, hidden, branch, spare);
+    }
+
+    /// Adds a branch to the residual stream, normed before where there is a norm.
+    fn add(
+        &self,
+        product: &Product,
+        norm: Option<&Norm>,
+        x: &mut Rows,
+        stream: &mut [f32],
+        branch: &mut Vec<f32>,
+        spare: &mut Vec<f32>,
+    ) {
+        let Some(norm) = norm else {
+            return product.add(self.machine, x, spare, stream);
+        };
+        let hidden = self.decoder.shape.hidden;
         let kernels = self.machine.kernels;
-        self.machine
-            .pool
-            .chunks_mut(&mut gate.values, width, |i, gate| match activation {
-                Activation::Silu => kernels.silu_mul(gate, &up[i * width..][..width]),
-                Activation::GeluTanh => kernels.gelu_tanh_mul(gate, &up[i * width..][..width]),
-            });
-        down.apply(
-            self.machine,
-            gate,
-            resized(branch, rows * self.shape.hidden),
-        );
-        self.add_branch(layer.mlp_branch_norm.as_ref(), scratch);
+        product.apply(self.machine, x, spare, resized(branch, stream.len()));
+        let both = stream
+            .chunks_exact_mut(hidden)
+            .zip(branch.chunks_exact_mut(hidden));
+        for (row, branch) in both {
+            norm.apply_in_place(kernels, branch);
+            kernels.add_assign(row, branch);
+        }
     }
 
     fn norm_rows(&self, norm: &Norm, stream: &[f32], out: &mut Rows) {
-        let hidden = self.shape.hidden;
+        let hidden = self.decoder.shape.hidden;
         let kernels = self.machine.kernels;
         self.machine
             .pool
             .chunks_mut(out.fill(stream.len()), hidden, |i, out| {
                 norm.apply(kernels, &stream[i * hidden..][..hidden], out)
             });
-    }
-
-    fn add_branch(&self, norm: Option<&Norm>, scratch: &mut Scratch) {
-        let hidden = self.shape.hidden;
-        let kernels = self.machine.kernels;
-        let Scratch {
-            hidden: stream,
-            branch,
-            ..
-        } = scratch;
-        self.machine.pool.chunks_mut(stream, hidden, |i, row| {
-            let branch = &branch[i * hidden..][..hidden];
-            match norm {
-                None => kernels.add_assign(row, branch),
-                Some(norm) => {
-                    let mut normed = vec![0.0; hidden];
-                    norm.apply(kernels, branch, &mut normed);
-                    kernels.add_assign(row, &normed);
-                }
-            }
-        });
-    }
-
-    /// q, k and v of every row, side by side in `scratch.qkv`.
-    fn project(&self, qkv: &Qkv, scratch: &mut Scratch) {
-        let (rows, width) = (self.rows.len(), self.shape.qkv());
-        let Scratch {
-            normed,
-            qkv: out,
-            part,
-            ..
-        } = scratch;
-        let out = resized(out, rows * width);
-        if let Qkv::Packed(linear) = qkv {
-            return linear.apply(self.machine, normed, out);
-        }
-        let mut at = 0;
-        for (linear, n) in qkv.parts(self.shape) {
-            let part = resized(part, rows * n);
-            linear.apply(self.machine, normed, part);
-            for (row, part) in part.chunks_exact(n).enumerate() {
-                out[row * width + at..][..n].copy_from_slice(part);
-            }
-            at += n;
-        }
     }
 
     /// Head norms and rotary embedding, in place.
@@ -296,7 +289,7 @@ impl Pass<'_> {
             kv_heads,
             head_dim,
             ..
-        } = *self.shape;
+        } = self.decoder.shape;
         let Scratch { qkv, cos, sin, .. } = scratch;
         let rope = attention.rope.map(|index| &self.decoder.ropes[index]);
         let half = rope.map_or(0, |rope| rope.short.half);
@@ -318,7 +311,7 @@ impl Pass<'_> {
         let (cos, sin) = (&*cos, &*sin);
         self.machine
             .pool
-            .chunks_mut(qkv, self.shape.qkv(), |i, row| {
+            .chunks_mut(qkv, self.decoder.shape.qkv(), |i, row| {
                 let (query, key) =
                     row[..(heads + kv_heads) * head_dim].split_at_mut(heads * head_dim);
                 for (norm, part) in [
@@ -354,7 +347,7 @@ impl Pass<'_> {
             kv_heads,
             head_dim,
             ..
-        } = *self.shape;
+        } = self.decoder.shape;
         let shape = AttentionShape {
             heads,
             kv_heads,

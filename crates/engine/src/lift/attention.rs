@@ -6,7 +6,8 @@ mod multi_head;
 use inhouse_onnx::Node;
 
 use super::{Heads, Lift};
-use crate::decoder::{Attention, Qkv};
+use crate::decoder::Attention;
+use crate::decoder::product::Product;
 use crate::error::EngineError;
 use crate::weights::Norm;
 
@@ -62,9 +63,9 @@ impl<'a> Lift<'a> {
             ));
         }
         let (qkv, input) = self.qkv(node, &q, k.as_ref(), v.as_ref())?;
-        let width = match &qkv {
-            Qkv::Packed(linear) => linear.n() / (query + 2 * kv),
-            Qkv::Separate(parts) => parts[0].n() / query,
+        let width = match qkv.parts() {
+            [packed] => packed.n() / (query + 2 * kv),
+            parts => parts[0].n() / query,
         };
         let heads = Heads {
             query,
@@ -83,7 +84,7 @@ impl<'a> Lift<'a> {
                 qkv,
                 q_norm,
                 k_norm,
-                output,
+                output: Product::stacked(vec![output]),
                 rope,
                 scale,
                 window,
@@ -132,7 +133,7 @@ impl<'a> Lift<'a> {
         q: &Path<'a>,
         k: Option<&Path<'a>>,
         v: Option<&Path<'a>>,
-    ) -> Result<(Qkv, &'a str), EngineError> {
+    ) -> Result<(Product, &'a str), EngineError> {
         let (Some(k), Some(v)) = (k, v) else {
             if k.is_some() || v.is_some() {
                 return Err(self
@@ -140,7 +141,7 @@ impl<'a> Lift<'a> {
                     .differs(node, "only one of key and value is packed with the query"));
             }
             let (linear, input) = self.linear(q.value)?;
-            return Ok((Qkv::Packed(linear), input));
+            return Ok((Product::stacked(vec![linear]), input));
         };
         let parts = [q, k, v].map(|path| self.split_part(path.value));
         if let [Some((split, 0)), Some((k_split, 1)), Some((v_split, 2))] = parts
@@ -148,7 +149,7 @@ impl<'a> Lift<'a> {
             && std::ptr::eq(split, v_split)
         {
             let (linear, input) = self.linear(self.graph.input(split, 0)?)?;
-            return Ok((Qkv::Packed(linear), input));
+            return Ok((Product::stacked(vec![linear]), input));
         }
         let (q, input) = self.linear(q.value)?;
         let (k, k_input) = self.linear(k.value)?;
@@ -161,7 +162,7 @@ impl<'a> Lift<'a> {
                 .graph
                 .differs(node, "query, key and value read different values"));
         }
-        Ok((Qkv::Separate(Box::new([q, k, v])), input))
+        Ok((Product::stacked(vec![q, k, v]), input))
     }
 
     /// The rotary tables: inputs of the attention itself, or of `RotaryEmbedding` nodes before it.

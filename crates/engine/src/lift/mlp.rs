@@ -1,7 +1,8 @@
 //! The gated feed-forward, read backwards from its down projection.
 
 use super::Lift;
-use crate::decoder::{Activation, GateUp, Mlp};
+use crate::decoder::product::Product;
+use crate::decoder::{Activation, Mlp};
 use crate::error::EngineError;
 
 impl<'a> Lift<'a> {
@@ -30,7 +31,7 @@ impl<'a> Lift<'a> {
             Mlp {
                 gate_up,
                 activation,
-                down,
+                down: Product::stacked(vec![down]),
             },
             input,
         ))
@@ -67,13 +68,13 @@ impl<'a> Lift<'a> {
         }
     }
 
-    fn gate_up(&self, gate: &'a str, up: &'a str) -> Result<(GateUp, &'a str), EngineError> {
+    fn gate_up(&self, gate: &'a str, up: &'a str) -> Result<(Product, &'a str), EngineError> {
         if let (Some((gate_split, 0)), Some((up_split, 1))) =
             (self.split_part(gate), self.split_part(up))
             && std::ptr::eq(gate_split, up_split)
         {
             let (linear, input) = self.linear(self.graph.input(gate_split, 0)?)?;
-            return Ok((GateUp::Packed(linear), input));
+            return Ok((Product::gated(vec![linear]), input));
         }
         let (gate_linear, gate_input) = self.linear(gate)?;
         let (up_linear, up_input) = self.linear(up)?;
@@ -82,13 +83,7 @@ impl<'a> Lift<'a> {
                 .graph
                 .differs_at(up, "gate and up read different values"));
         }
-        Ok((
-            GateUp::Separate {
-                gate: gate_linear,
-                up: up_linear,
-            },
-            gate_input,
-        ))
+        Ok((Product::gated(vec![gate_linear, up_linear]), gate_input))
     }
 
     /// The `Split` along the last axis that makes `value`, and which of its outputs `value` is.

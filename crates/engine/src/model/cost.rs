@@ -1,9 +1,11 @@
 //! What a forward costs at least: the products it multiplies and the bytes it reads, to hold times against a machine's
 //! limits.
 
+use inhouse_kernels::Depth;
+
 use super::Model;
+use crate::decoder::product::Product;
 use crate::decoder::{Decoder, Shape};
-use crate::weights::{Linear, Weight};
 
 /// Multiply-adds and bytes read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,8 +30,7 @@ impl Model {
     /// The cost of one decoded token of each of `sequences` sequences in one forward, with `context` tokens before it.
     pub fn decode_cost(&self, context: usize, sequences: usize) -> Cost {
         let inner = &self.0;
-        let linears = inner.decoder.linears();
-        let linear = linear_cost(linears, inner.machine.exact);
+        let linear = linear_cost(inner.decoder.products(), inner.machine.exact);
         let attended = Attended::of(&inner.decoder, context..context + 1);
         let kv_bytes = inner.kv.bytes_per_token() as u64 / inner.decoder.layers.len().max(1) as u64;
         let sequences = sequences as u64;
@@ -45,8 +46,8 @@ impl Model {
     /// Every row of activations meets every weight of the layers, while weights need to be read only once.
     pub fn prefill_cost(&self, tokens: usize) -> Cost {
         let inner = &self.0;
-        let count = inner.decoder.linears().count();
-        let layers = inner.decoder.linears().take(count - 1);
+        let count = inner.decoder.products().count();
+        let layers = inner.decoder.products().take(count - 1);
         let linear = linear_cost(layers, inner.machine.exact);
         let attended = Attended::of(&inner.decoder, 0..tokens);
         Cost {
@@ -58,22 +59,23 @@ impl Model {
 }
 
 /// The cost of one row of activations.
-fn linear_cost<'a>(linears: impl Iterator<Item = &'a Linear>, exact: bool) -> Cost {
-    linears.fold(Cost::default(), |cost, linear| {
-        let macs = linear.n() as u64 * linear.k() as u64;
-        let products = int8_products(linear, exact);
+fn linear_cost<'a>(products: impl Iterator<Item = &'a Product>, exact: bool) -> Cost {
+    products.fold(Cost::default(), |cost, product| {
+        let macs = product.n() as u64 * product.k() as u64;
+        let bytes = int8_products(product, exact);
         Cost {
-            int8_macs: cost.int8_macs + macs * products.unwrap_or(0),
-            f32_macs: cost.f32_macs + if products.is_none() { macs } else { 0 },
-            bytes: cost.bytes + linear.bytes() as u64,
+            int8_macs: cost.int8_macs + macs * bytes.unwrap_or(0),
+            f32_macs: cost.f32_macs + if bytes.is_none() { macs } else { 0 },
+            bytes: cost.bytes + product.bytes() as u64,
         }
     })
 }
 
 /// How many products of bytes stand for one of a weight and an activation; `None` where it is made of floats.
-fn int8_products(linear: &Linear, exact: bool) -> Option<u64> {
-    match &linear.weight {
-        Weight::NBits(_) if linear.int8_activations && !exact => Some(1),
+fn int8_products(product: &Product, exact: bool) -> Option<u64> {
+    match product.depth() {
+        Some(Depth::Eight) if !exact => Some(1),
+        Some(Depth::Fifteen) if !exact => Some(2),
         _ => None,
     }
 }

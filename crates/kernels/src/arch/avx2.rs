@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use crate::simd::{MAX_LANES, Op, Simd};
+use crate::simd::{Op, Simd};
 
 /// Made by [`detect`](Avx2::detect) only, so having one proves the features.
 #[derive(Clone, Copy, Debug)]
@@ -173,12 +173,16 @@ impl Simd for Avx2 {
         vectors! { _mm256_cvtepi32_ps(a) }
     }
     #[inline(always)]
-    unsafe fn load_bytes(self, from: *const u8) -> __m256i {
-        vectors! { _mm256_loadu_si256(from.cast()) }
+    fn add_i(self, a: __m256i, b: __m256i) -> __m256i {
+        vectors! { _mm256_add_epi32(a, b) }
     }
     #[inline(always)]
-    unsafe fn store_bytes(self, x: __m256i, to: *mut u8) {
-        vectors! { _mm256_storeu_si256(to.cast(), x) }
+    fn times_128(self, a: __m256i) -> __m256i {
+        vectors! { _mm256_slli_epi32::<7>(a) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, from: *const u8) -> __m256i {
+        vectors! { _mm256_loadu_si256(from.cast()) }
     }
     #[inline(always)]
     unsafe fn splat_bytes(self, from: *const i8) -> __m256i {
@@ -215,18 +219,6 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn spread(self, from: *const f32, shift: u32) -> __m256 {
-        vectors! {
-            let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-            let shift = _mm_cvtsi32_si128(shift as i32);
-            let index = _mm256_srl_epi32(lanes, shift);
-            let last = _mm256_srl_epi32(_mm256_set1_epi32(7), shift);
-            let beyond = _mm256_cmpgt_epi32(lanes, last);
-            let x = _mm256_maskload_ps(from, _mm256_xor_si256(beyond, _mm256_set1_epi32(-1)));
-            _mm256_permutevar8x32_ps(x, index)
-        }
-    }
-    #[inline(always)]
     unsafe fn store_i8(self, x: __m256, to: *mut i8) {
         vectors! {
             let x = _mm256_cvtps_epi32(x);
@@ -234,76 +226,50 @@ impl Simd for Avx2 {
             _mm_storel_epi64(to.cast(), _mm_packs_epi16(x, x));
         }
     }
-    #[inline(always)]
-    unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8) {
-        vectors! {
-            let mut rows = [_mm256_setzero_si256(); 8];
-            for (row, from) in rows.iter_mut().zip(from) {
-                *row = _mm256_loadu_si256(from.cast());
-            }
-            for (i, x) in transpose_words(rows).into_iter().enumerate() {
-                _mm256_storeu_si256(to.add(i * 32).cast(), x);
-            }
-        }
-    }
 
-    /// With weights of 4 bits, all of a block is added up in 16 bits before it is widened.
+    /// Sums of pairs stay in 16 bits for all 32 values: eight times two products of at most 15 * 127.
     #[inline(always)]
-    unsafe fn tile_dot<const Q: usize, const G: usize, const WIDE: bool>(
+    unsafe fn dot_units<const M: usize, const V: usize, const WIDE: bool, const PART: usize>(
         self,
-        mut sums: [[__m256i; 4]; Q],
-        panel: *const u8,
-        quads: [*const i8; Q],
-    ) -> [[__m256i; 4]; Q] {
-        const { assert!(G <= 8, "9 * 2 * 15 * 127 is more than 16 bits hold") };
+        mut sums: [[__m256i; V]; M],
+        weights: [*const u8; V],
+        activations: *const i8,
+    ) -> [[__m256i; V]; M] {
         vectors! {
-            for (sums, &quad) in sums.iter_mut().zip(&quads) {
-                let mut pairs = [_mm256_setzero_si256(); 4];
-                for d in 0..G {
-                    let weights = self.load_bytes(panel.add(d * 32));
-                    for m in 0..4 {
-                        let x = self.splat_bytes(quad.add(d * 16 + m * 4));
-                        if WIDE {
-                            sums[m] = self.dot_wide(sums[m], weights, x);
-                        } else {
-                            pairs[m] = _mm256_add_epi16(pairs[m], _mm256_maddubs_epi16(weights, x));
+            let mut pairs = [[_mm256_setzero_si256(); V]; M];
+            for v in 0..V {
+                for d in 0..4 {
+                    for half in 0..2 {
+                        if PART == 2 - half {
+                            continue;
+                        }
+                        let four = half * 4 + d;
+                        let unit = self.load_bytes(weights[v].add(64 * if WIDE { four } else { d }));
+                        let unit = match (WIDE, half) {
+                            (true, _) => self.wide_weights(unit),
+                            (false, 0) => self.low_nibbles(unit),
+                            (false, _) => self.high_nibbles(unit),
+                        };
+                        for m in 0..M {
+                            let x = self.splat_bytes(activations.add((four * M + m) * 4));
+                            if WIDE {
+                                sums[m][v] = self.dot_wide(sums[m][v], unit, x);
+                            } else {
+                                pairs[m][v] = _mm256_add_epi16(pairs[m][v], _mm256_maddubs_epi16(unit, x));
+                            }
                         }
                     }
                 }
-                if !WIDE {
-                    for (sum, pairs) in sums.iter_mut().zip(pairs) {
-                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+            }
+            if !WIDE {
+                let ones = _mm256_set1_epi16(1);
+                for m in 0..M {
+                    for v in 0..V {
+                        sums[m][v] = _mm256_add_epi32(sums[m][v], _mm256_madd_epi16(pairs[m][v], ones));
                     }
                 }
             }
             sums
         }
-    }
-}
-
-/// Turns eight rows of eight words over.
-///
-/// # Safety
-/// The processor has AVX2.
-#[inline(always)]
-unsafe fn transpose_words(rows: [__m256i; 8]) -> [__m256i; 8] {
-    vectors! {
-        // As for AVX-512: inside the halves of vectors first, and then the halves.
-        let mut quads = rows;
-        for g in 0..2 {
-            let [a, b, c, d] = [rows[4 * g], rows[4 * g + 1], rows[4 * g + 2], rows[4 * g + 3]];
-            let (ab_low, ab_high) = (_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
-            let (cd_low, cd_high) = (_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
-            quads[4 * g] = _mm256_unpacklo_epi64(ab_low, cd_low);
-            quads[4 * g + 1] = _mm256_unpackhi_epi64(ab_low, cd_low);
-            quads[4 * g + 2] = _mm256_unpacklo_epi64(ab_high, cd_high);
-            quads[4 * g + 3] = _mm256_unpackhi_epi64(ab_high, cd_high);
-        }
-        let mut out = rows;
-        for c in 0..4 {
-            out[c] = _mm256_permute2x128_si256::<0x20>(quads[c], quads[4 + c]);
-            out[4 + c] = _mm256_permute2x128_si256::<0x31>(quads[c], quads[4 + c]);
-        }
-        out
     }
 }

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use crate::simd::{MAX_LANES, Op, Simd};
+use crate::simd::{Op, Simd};
 
 /// Made by [`detect`](Avx512::detect) only, so having one proves the features.
 #[derive(Clone, Copy, Debug)]
@@ -171,12 +171,16 @@ impl Simd for Avx512 {
         vectors! { _mm512_cvtepi32_ps(a) }
     }
     #[inline(always)]
-    unsafe fn load_bytes(self, from: *const u8) -> __m512i {
-        vectors! { _mm512_loadu_si512(from.cast()) }
+    fn add_i(self, a: __m512i, b: __m512i) -> __m512i {
+        vectors! { _mm512_add_epi32(a, b) }
     }
     #[inline(always)]
-    unsafe fn store_bytes(self, x: __m512i, to: *mut u8) {
-        vectors! { _mm512_storeu_si512(to.cast(), x) }
+    fn times_128(self, a: __m512i) -> __m512i {
+        vectors! { _mm512_slli_epi32::<7>(a) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, from: *const u8) -> __m512i {
+        vectors! { _mm512_loadu_si512(from.cast()) }
     }
     #[inline(always)]
     unsafe fn splat_bytes(self, from: *const i8) -> __m512i {
@@ -203,63 +207,7 @@ impl Simd for Avx512 {
         self.dot(sum, weights, activations)
     }
     #[inline(always)]
-    unsafe fn spread(self, from: *const f32, shift: u32) -> __m512 {
-        vectors! {
-            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-            let index = _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(shift as i32));
-            let last = 15_u32 >> shift;
-            let x = _mm512_maskz_loadu_ps(((2_u32 << last) - 1) as u16, from);
-            _mm512_permutexvar_ps(index, x)
-        }
-    }
-    #[inline(always)]
     unsafe fn store_i8(self, x: __m512, to: *mut i8) {
         vectors! { _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x))) }
-    }
-    #[inline(always)]
-    unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8) {
-        vectors! {
-            let mut rows = [_mm512_setzero_si512(); 16];
-            for (row, from) in rows.iter_mut().zip(from) {
-                *row = _mm512_loadu_si512(from.cast());
-            }
-            for (i, x) in transpose_words(rows).into_iter().enumerate() {
-                _mm512_storeu_si512(to.add(i * 64).cast(), x);
-            }
-        }
-    }
-}
-
-/// Turns sixteen rows of sixteen words over.
-///
-/// # Safety
-/// The processor has AVX-512F.
-#[inline(always)]
-unsafe fn transpose_words(rows: [__m512i; 16]) -> [__m512i; 16] {
-    vectors! {
-        // Pairs of words, and then pairs of those, inside each quarter of a vector: afterwards quarter
-        // `j` of `quads[4 * g + c]` has word `4 * j + c` of the rows `4 * g` and the three after it.
-        let mut quads = rows;
-        for g in 0..4 {
-            let [a, b, c, d] = [rows[4 * g], rows[4 * g + 1], rows[4 * g + 2], rows[4 * g + 3]];
-            let (ab_low, ab_high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-            let (cd_low, cd_high) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
-            quads[4 * g] = _mm512_unpacklo_epi64(ab_low, cd_low);
-            quads[4 * g + 1] = _mm512_unpackhi_epi64(ab_low, cd_low);
-            quads[4 * g + 2] = _mm512_unpacklo_epi64(ab_high, cd_high);
-            quads[4 * g + 3] = _mm512_unpackhi_epi64(ab_high, cd_high);
-        }
-        // The quarters then are a matrix of their own, four by four for each `c`.
-        let mut out = rows;
-        for c in 0..4 {
-            let [a, b, d, e] = [quads[c], quads[4 + c], quads[8 + c], quads[12 + c]];
-            let (ab_even, ab_odd) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xDD>(a, b));
-            let (de_even, de_odd) = (_mm512_shuffle_i32x4::<0x88>(d, e), _mm512_shuffle_i32x4::<0xDD>(d, e));
-            out[c] = _mm512_shuffle_i32x4::<0x88>(ab_even, de_even);
-            out[4 + c] = _mm512_shuffle_i32x4::<0x88>(ab_odd, de_odd);
-            out[8 + c] = _mm512_shuffle_i32x4::<0xDD>(ab_even, de_even);
-            out[12 + c] = _mm512_shuffle_i32x4::<0xDD>(ab_odd, de_odd);
-        }
-        out
     }
 }

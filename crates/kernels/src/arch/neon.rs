@@ -5,7 +5,7 @@ use std::arch::asm;
 
 use half::{bf16, f16};
 
-use crate::simd::{MAX_LANES, Op, Simd};
+use crate::simd::{Op, Simd};
 
 /// Made by [`detect`](Neon::detect) only, so having one proves the features: NEON, and where `DOT` is
 /// set the dot products of bytes that came with Armv8.2.
@@ -201,12 +201,16 @@ impl<const DOT: bool> Simd for Neon<DOT> {
         vectors! { vcvtq_f32_s32(a) }
     }
     #[inline(always)]
-    unsafe fn load_bytes(self, from: *const u8) -> uint8x16_t {
-        vectors! { vld1q_u8(from) }
+    fn add_i(self, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        vectors! { vaddq_s32(a, b) }
     }
     #[inline(always)]
-    unsafe fn store_bytes(self, x: uint8x16_t, to: *mut u8) {
-        vectors! { vst1q_u8(to, x) }
+    fn times_128(self, a: int32x4_t) -> int32x4_t {
+        vectors! { vshlq_n_s32::<7>(a) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, from: *const u8) -> uint8x16_t {
+        vectors! { vld1q_u8(from) }
     }
     #[inline(always)]
     unsafe fn splat_bytes(self, from: *const i8) -> uint8x16_t {
@@ -243,64 +247,11 @@ impl<const DOT: bool> Simd for Neon<DOT> {
         self.dot(sum, weights, activations)
     }
     #[inline(always)]
-    unsafe fn spread(self, from: *const f32, shift: u32) -> float32x4_t {
-        vectors! {
-            let lane = |lane: usize| from.add(lane >> shift).read();
-            let lanes = [lane(0), lane(1), lane(2), lane(3)];
-            vld1q_f32(lanes.as_ptr())
-        }
-    }
-    #[inline(always)]
     unsafe fn store_i8(self, x: float32x4_t, to: *mut i8) {
         vectors! {
             let x = vmovn_s32(vcvtnq_s32_f32(x));
             let x = vreinterpret_u32_s8(vmovn_s16(vcombine_s16(x, x)));
             to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(x))
-        }
-    }
-    #[inline(always)]
-    unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8) {
-        vectors! {
-            let (a, b) = (vld1q_u32(from[0].cast()), vld1q_u32(from[1].cast()));
-            let (c, d) = (vld1q_u32(from[2].cast()), vld1q_u32(from[3].cast()));
-            // Words of two rows side by side, and then the pairs of words.
-            let even = [vreinterpretq_u64_u32(vtrn1q_u32(a, b)), vreinterpretq_u64_u32(vtrn1q_u32(c, d))];
-            let odd = [vreinterpretq_u64_u32(vtrn2q_u32(a, b)), vreinterpretq_u64_u32(vtrn2q_u32(c, d))];
-            let to = to.cast::<u64>();
-            vst1q_u64(to, vtrn1q_u64(even[0], even[1]));
-            vst1q_u64(to.add(2), vtrn1q_u64(odd[0], odd[1]));
-            vst1q_u64(to.add(4), vtrn2q_u64(even[0], even[1]));
-            vst1q_u64(to.add(6), vtrn2q_u64(odd[0], odd[1]));
-        }
-    }
-
-    /// With dot products, one load brings the activations of all four rows of a quad.
-    #[inline(always)]
-    unsafe fn tile_dot<const Q: usize, const G: usize, const WIDE: bool>(
-        self,
-        mut sums: [[int32x4_t; 4]; Q],
-        panel: *const u8,
-        quads: [*const i8; Q],
-    ) -> [[int32x4_t; 4]; Q] {
-        vectors! {
-            for d in 0..G {
-                let weights = self.load_bytes(panel.add(d * 16));
-                for (sums, &quad) in sums.iter_mut().zip(&quads) {
-                    let quad = quad.add(d * 16);
-                    if DOT {
-                        let x = vld1q_s8(quad);
-                        sums[0] = sdot!(sums[0], weights, x, ".4b[0]");
-                        sums[1] = sdot!(sums[1], weights, x, ".4b[1]");
-                        sums[2] = sdot!(sums[2], weights, x, ".4b[2]");
-                        sums[3] = sdot!(sums[3], weights, x, ".4b[3]");
-                    } else {
-                        for (m, sum) in sums.iter_mut().enumerate() {
-                            *sum = self.dot(*sum, weights, self.splat_bytes(quad.add(m * 4)));
-                        }
-                    }
-                }
-            }
-            sums
         }
     }
 }

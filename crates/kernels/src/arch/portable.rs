@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use crate::simd::{MAX_LANES, Op, Simd, array_of};
+use crate::simd::{Op, Simd, array_of};
 
 /// Needs nothing, so anyone may make one.
 #[derive(Clone, Copy, Debug)]
@@ -165,14 +165,17 @@ impl Simd for Portable {
         array_of(0.0, |i| a[i] as f32)
     }
     #[inline(always)]
+    fn add_i(self, a: Self::I, b: Self::I) -> Self::I {
+        array_of(0, |i| a[i].wrapping_add(b[i]))
+    }
+    #[inline(always)]
+    fn times_128(self, a: Self::I) -> Self::I {
+        array_of(0, |i| a[i] << 7)
+    }
+    #[inline(always)]
     unsafe fn load_bytes(self, from: *const u8) -> Self::B {
         // SAFETY: see above.
         unsafe { from.cast::<Self::B>().read() }
-    }
-    #[inline(always)]
-    unsafe fn store_bytes(self, x: Self::B, to: *mut u8) {
-        // SAFETY: see above.
-        unsafe { to.cast::<Self::B>().write(x) }
     }
     #[inline(always)]
     unsafe fn splat_bytes(self, from: *const i8) -> Self::B {
@@ -206,25 +209,8 @@ impl Simd for Portable {
         self.dot(sum, weights, activations)
     }
     #[inline(always)]
-    unsafe fn spread(self, from: *const f32, shift: u32) -> Self::F {
-        // SAFETY: no more is read than the caller vouches for.
-        array_of(0.0, |i| unsafe { from.add(i >> shift).read() })
-    }
-    #[inline(always)]
     unsafe fn store_i8(self, x: Self::F, to: *mut i8) {
         // SAFETY: the caller vouches for `LANES` bytes.
         unsafe { to.cast::<[i8; LANES]>().write(array_of(0, |i| x[i] as i8)) }
-    }
-    #[inline(always)]
-    unsafe fn transpose(self, from: &[*const u8; MAX_LANES], to: *mut u8) {
-        for (row, &from) in from[..LANES].iter().enumerate() {
-            for word in 0..LANES {
-                // SAFETY: one vector is `LANES` words, of which this is one; `LANES` of them are written.
-                unsafe {
-                    let x = from.cast::<u32>().add(word).read_unaligned();
-                    to.cast::<u32>().add(word * LANES + row).write_unaligned(x);
-                }
-            }
-        }
     }
 }

@@ -3,9 +3,10 @@
 
 use proptest::prelude::*;
 
+use super::packed::{Join, Number, Packed, PackedLayout, Then};
 use super::*;
-use crate::Kernels;
 use crate::testing::{Random, assert_close, every_isa};
+use crate::{Depth, Kernels, Pool, QuantizedRows};
 
 /// Weights that own their parts.
 struct Weights {
@@ -96,29 +97,74 @@ impl Weights {
     }
 }
 
-/// What becomes of activations that are quantised by 32.
-fn quantized(x: &[f32]) -> Vec<f64> {
+/// What becomes of activations that are quantised by 32 to at most so much.
+fn quantized(x: &[f32], most: f32) -> Vec<f64> {
     let mut out = Vec::new();
     for group in x.chunks(32) {
         let largest = group
             .iter()
             .fold(0.0_f32, |largest, x| largest.max(x.abs()));
-        let scale = f64::from(largest / 127.0);
+        let scale = f64::from(largest / most);
         out.extend(
             group
                 .iter()
-                .map(|x| f64::from((x * (127.0 / largest)).round_ties_even()) * scale),
+                .map(|x| f64::from((x * (most / largest)).round_ties_even()) * scale),
         );
     }
     out
 }
 
+/// The same weights with numbers as packed ones keep them.
+fn rounded(weights: &Weights, layout: &PackedLayout) -> Weights {
+    let keep = |number: Number, x: f32| match number {
+        Number::F16 => half::f16::from_f32(x).to_f32(),
+        _ => x,
+    };
+    let scales = weights
+        .scales
+        .iter()
+        .map(|&x| keep(layout.scales, x))
+        .collect();
+    // Float zero points are kept as what they take off.
+    let kind = layout.zero_points.unwrap_or(Number::F32);
+    let numbers = weights.floats.iter().zip(&weights.scales).zip(&scales);
+    let floats = numbers
+        .map(|((x, scale), kept)| keep(kind, x * scale) / kept)
+        .collect();
+    Weights {
+        scales,
+        floats,
+        quants: weights.quants.clone(),
+        bytes: weights.bytes.clone(),
+        ..*weights
+    }
+}
+
+/// Packs matrices and multiplies.
+fn packed_product(
+    kernels: Kernels,
+    pool: &Pool,
+    parts: &[NBits<'_>],
+    (join, then): (Join, Then),
+    x: &QuantizedRows,
+    out: &mut [f32],
+) -> PackedLayout {
+    let layout = PackedLayout::of(parts, join, x.depth()).expect("they fit together");
+    let mut bytes = vec![0xAA; layout.bytes()];
+    let cut = layout.pieces() / 2;
+    let (first, last) = bytes.split_at_mut(cut * layout.piece_bytes());
+    layout.pack(pool, parts, 0..cut, first);
+    layout.pack(pool, parts, cut..layout.pieces(), last);
+    let packed = Packed::new(layout, &bytes).expect("it has the length");
+    kernels.matmul_packed(pool, &packed, x, then, out);
+    layout
+}
+
+const DEPTHS: [(Depth, f32); 2] = [(Depth::Eight, 127.0), (Depth::Fifteen, 16256.0)];
+
 fn check_shape(random: &mut Random, pool: &Pool, weights: &Weights, rows: usize, kernels: Kernels) {
     let (n, k) = (weights.n, weights.k);
     let x = random.floats(rows * k);
-    let mut quantised_rows = QuantizedRows::new();
-    quantised_rows.quantize(kernels, pool, &x, rows, k, weights.bits);
-    let quantised_x: Vec<Vec<f64>> = x.chunks(k).map(quantized).collect();
     let plain_x: Vec<Vec<f64>> = x
         .chunks(k)
         .map(|x| x.iter().map(|&x| f64::from(x)).collect())
@@ -133,14 +179,26 @@ fn check_shape(random: &mut Random, pool: &Pool, weights: &Weights, rows: usize,
         };
         let view = weights.view(zp);
         view.validate().expect("it is valid");
-        let (mut int8, mut float) = (vec![f32::NAN; rows * n], vec![f32::NAN; rows * n]);
-        kernels.matmul_nbits_int8(pool, &view, &quantised_rows, &mut int8);
+        for (depth, most) in DEPTHS {
+            let mut quantised_rows = QuantizedRows::new();
+            quantised_rows.quantize(kernels, pool, &x, rows, k, depth);
+            let mut out = vec![f32::NAN; rows * n];
+            let how = (Join::Stacked, Then::Store);
+            let layout = packed_product(kernels, pool, &[view], how, &quantised_rows, &mut out);
+            let kept = rounded(weights, &layout);
+            for (x, out) in x.chunks(k).zip(out.chunks(n)) {
+                let x = quantized(x, most);
+                for (column, out) in out.chunks(1).enumerate() {
+                    let (want, size) = kept.product(zp, column, &x);
+                    assert_close(out, &[want], size, 2e-6, &what(&format!("{depth:?}")));
+                }
+            }
+        }
+        let mut float = vec![f32::NAN; rows * n];
         kernels.matmul_nbits_f32(pool, &view, &x, &mut float);
         for row in 0..rows {
             for column in 0..n {
                 let at = row * n + column;
-                let (want, size) = weights.product(zp, column, &quantised_x[row]);
-                assert_close(&int8[at..=at], &[want], size, 2e-6, &what("int8"));
                 let (want, size) = weights.product(zp, column, &plain_x[row]);
                 assert_close(&float[at..=at], &[want], size, 2e-6, &what("f32"));
             }
@@ -230,20 +288,23 @@ fn extreme_values_do_not_saturate() {
                 };
                 for sign in [-1.0, 1.0] {
                     let x = vec![sign * 127.0; rows * k];
-                    let mut q = QuantizedRows::new();
-                    let pool = Pool::new(1);
-                    q.quantize(kernels, &pool, &x, rows, k, bits);
-                    for zp in ZPS {
-                        let mut out = vec![0.0; rows * n];
-                        kernels.matmul_nbits_int8(&pool, &weights.view(zp), &q, &mut out);
-                        let want = weights.product(zp, 0, &vec![f64::from(sign) * 127.0; k]).0;
-                        assert_close(
-                            &out,
-                            &vec![want; rows * n],
-                            1.0,
-                            1e-6,
-                            &format!("{:?} {bits:?} {zp:?}", kernels.isa()),
-                        );
+                    for (depth, _) in DEPTHS {
+                        let mut q = QuantizedRows::new();
+                        let pool = Pool::new(1);
+                        q.quantize(kernels, &pool, &x, rows, k, depth);
+                        for zp in ZPS {
+                            let mut out = vec![0.0; rows * n];
+                            let how = (Join::Stacked, Then::Store);
+                            packed_product(kernels, &pool, &[weights.view(zp)], how, &q, &mut out);
+                            let want = weights.product(zp, 0, &vec![f64::from(sign) * 127.0; k]).0;
+                            assert_close(
+                                &out,
+                                &vec![want; rows * n],
+                                1.0,
+                                1e-6,
+                                &format!("{:?} {bits:?} {zp:?} {depth:?}", kernels.isa()),
+                            );
+                        }
                     }
                 }
             }
@@ -260,10 +321,11 @@ fn what_follows_the_last_column_counts_for_nothing() {
             let x = random.floats(rows * 40);
             let pool = Pool::new(1);
             let mut q = QuantizedRows::new();
-            q.quantize(kernels, &pool, &x, rows, 40, Bits::Four);
+            q.quantize(kernels, &pool, &x, rows, 40, Depth::Eight);
             let mut outs = [vec![0.0; rows * 3], vec![0.0; rows * 3]];
             for out in &mut outs {
-                kernels.matmul_nbits_int8(&pool, &weights.view(Zp::Bytes), &q, out);
+                let how = (Join::Stacked, Then::Store);
+                packed_product(kernels, &pool, &[weights.view(Zp::Bytes)], how, &q, out);
                 // 40 values are 20 of the 32 bytes of a row.
                 for row in weights.quants.chunks_exact_mut(32) {
                     row[20..].fill(0xFF);
@@ -272,6 +334,166 @@ fn what_follows_the_last_column_counts_for_nothing() {
             assert_eq!(outs[0], outs[1]);
         }
     }
+}
+
+#[test]
+fn joined_matrices_give_what_each_gives_alone() {
+    let mut random = Random::new(11);
+    let pool = Pool::new(2);
+    for kernels in every_isa() {
+        for (n, others, k, rows) in [
+            (16, 16, 64, 1),
+            (40, 7, 96, 5),
+            (3, 33, 32, 2),
+            (100, 1, 64, 13),
+        ] {
+            let parts =
+                [n, others, others].map(|n| Weights::new(&mut random, n, k, Bits::Four, 32));
+            let views = parts.each_ref().map(|part| part.view(Zp::Bytes));
+            let (mut q, x) = (QuantizedRows::new(), random.floats(rows * k));
+            q.quantize(kernels, &pool, &x, rows, k, Depth::Eight);
+            let alone = |part: &NBits<'_>| {
+                let mut out = vec![0.0; rows * part.n];
+                packed_product(
+                    kernels,
+                    &pool,
+                    &[*part],
+                    (Join::Stacked, Then::Store),
+                    &q,
+                    &mut out,
+                );
+                out
+            };
+            let all = n + 2 * others;
+            let mut together = vec![1.5; rows * all];
+            packed_product(
+                kernels,
+                &pool,
+                &views,
+                (Join::Stacked, Then::Add),
+                &q,
+                &mut together,
+            );
+            for row in 0..rows {
+                let want: Vec<f64> = views
+                    .iter()
+                    .flat_map(|part| alone(part)[row * part.n..][..part.n].to_vec())
+                    .map(|x| f64::from(x) + 1.5)
+                    .collect();
+                assert_close(&together[row * all..][..all], &want, 1.0, 1e-6, &"stacked");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gate_opens_what_is_beside_it() {
+    let mut random = Random::new(12);
+    let pool = Pool::new(2);
+    for kernels in every_isa() {
+        for (n, k, rows) in [
+            (16, 64, 1),
+            (40, 96, 5),
+            (3, 32, 2),
+            (200, 64, 13),
+            (200, 64, 1),
+        ] {
+            let parts = [(); 2].map(|()| Weights::new(&mut random, n, k, Bits::Four, 32));
+            let (mut q, x) = (QuantizedRows::new(), random.floats(rows * k));
+            q.quantize(kernels, &pool, &x, rows, k, Depth::Eight);
+            let [mut gate, up] = parts.each_ref().map(|part| {
+                let (mut out, how) = (vec![0.0; rows * n], (Join::Stacked, Then::Store));
+                packed_product(kernels, &pool, &[part.view(Zp::None)], how, &q, &mut out);
+                out
+            });
+            let views = parts.each_ref().map(|part| part.view(Zp::None));
+            for then in [Then::Silu, Then::GeluTanh] {
+                let mut out = vec![f32::NAN; rows * n];
+                packed_product(kernels, &pool, &views, (Join::Gated, then), &q, &mut out);
+                let mut want = gate.clone();
+                match then {
+                    Then::Silu => kernels.silu_mul(&mut want, &up),
+                    _ => kernels.gelu_tanh_mul(&mut want, &up),
+                }
+                let want: Vec<f64> = want.into_iter().map(f64::from).collect();
+                assert_close(
+                    &out,
+                    &want,
+                    1.0,
+                    1e-6,
+                    &format!("{then:?} {:?}", kernels.isa()),
+                );
+            }
+            gate.clear();
+        }
+    }
+}
+
+#[test]
+fn numbers_take_the_least_room_that_keeps_them() {
+    let layout = |depth, scales: &[f32], floats: &[f32]| {
+        let view = NBits {
+            n: 2,
+            k: 32,
+            bits: Bits::Four,
+            block: 32,
+            quants: &[0; 32],
+            scales,
+            zero_points: ZeroPoints::Floats(floats),
+        };
+        let layout = PackedLayout::of(&[view], Join::Stacked, depth).expect("one matrix");
+        (layout.scales, layout.zero_points)
+    };
+    let (f16, f32) = (Number::F16, Number::F32);
+    let (eight, fifteen) = (Depth::Eight, Depth::Fifteen);
+    assert_eq!(layout(eight, &[0.01, 0.013], &[7.3, 8.0]), (f16, Some(f16)));
+    assert_eq!(
+        layout(fifteen, &[0.01, 0.013], &[7.3, 8.0]),
+        (f32, Some(f32))
+    );
+    assert_eq!(layout(fifteen, &[0.5, 0.25], &[7.5, 8.0]), (f16, Some(f16)));
+    // Not a half itself, but what it takes off is one.
+    assert_eq!(
+        layout(fifteen, &[0.75, 0.75], &[0.1 / 0.75, 8.0]),
+        (f16, Some(f32))
+    );
+    assert_eq!(
+        layout(fifteen, &[0.75, 0.75], &[0.125 / 0.75, 8.0]),
+        (f16, Some(f16))
+    );
+    // Next to nothing beside the largest.
+    assert_eq!(layout(eight, &[0.01, 1e-9], &[7.3, 8.0]), (f16, Some(f16)));
+    // Too large for half precision, and all of them too small for it.
+    assert_eq!(layout(eight, &[0.01, 1e6], &[7.3, 8.0]), (f32, Some(f32)));
+    assert_eq!(
+        layout(eight, &[1e-7, 3e-7], &[7.3, f32::NAN]),
+        (f32, Some(f32))
+    );
+}
+
+#[test]
+fn matrices_that_differ_are_not_joined() {
+    let mut random = Random::new(13);
+    let base = Weights::new(&mut random, 16, 64, Bits::Four, 32);
+    let join = |other: &NBits<'_>, join| {
+        PackedLayout::of(&[base.view(Zp::None), *other], join, Depth::Eight).is_some()
+    };
+    assert!(join(&base.view(Zp::None), Join::Gated));
+    assert!(!join(&base.view(Zp::Bytes), Join::Stacked));
+    for (n, k, bits, block, stacked) in [
+        (17, 64, Bits::Four, 32, true),
+        (16, 32, Bits::Four, 32, false),
+        (16, 64, Bits::Eight, 32, false),
+        (16, 64, Bits::Four, 64, false),
+    ] {
+        let other = Weights::new(&mut random, n, k, bits, block);
+        assert_eq!(join(&other.view(Zp::None), Join::Stacked), stacked);
+        assert!(!join(&other.view(Zp::None), Join::Gated));
+    }
+    let layout =
+        PackedLayout::of(&[base.view(Zp::None)], Join::Stacked, Depth::Eight).expect("one matrix");
+    let error = Packed::new(layout, &[0; 7]).expect_err("too short");
+    assert!(error.to_string().contains("7 elements"), "{error}");
 }
 
 #[test]
@@ -360,14 +582,4 @@ fn parts_that_do_not_fit_are_refused() {
         LayoutError::Block(48).to_string(),
         "a block size of 48 is not one of 16, 32, 64, 128 and 256"
     );
-}
-
-#[test]
-#[should_panic(expected = "another width")]
-fn activations_for_another_width_are_refused() {
-    let weights = Weights::new(&mut Random::new(1), 3, 32, Bits::Four, 32);
-    let mut x = QuantizedRows::new();
-    let pool = Pool::new(1);
-    x.quantize(Kernels::best(), &pool, &[1.0; 32], 1, 32, Bits::Eight);
-    Kernels::best().matmul_nbits_int8(&pool, &weights.view(Zp::None), &x, &mut [0.0; 3]);
 }

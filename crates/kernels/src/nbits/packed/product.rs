@@ -1,0 +1,528 @@
+//! Products of quantised activations with packed weights.
+//!
+//! A task has some panels to itself. Its tiles are four rows of activations, or the only one, times as many
+//! vectors of output features as there are registers for; sums stay in registers for a stretch of `k` whose
+//! weights stay in the nearest cache while all rows meet them.
+
+use std::ops::Range;
+
+use super::{Join, Number, Packed, ROWS};
+use crate::nbits::Bits;
+use crate::ops::{AddAssign, GeluTanhMul, SiluMul};
+use crate::output::Output;
+use crate::quantized::{GROUP, QuantizedRows, Record, Records};
+use crate::scratch;
+use crate::simd::{MAX_LANES, Op, Simd};
+use crate::{Kernels, Pool};
+
+/// What becomes of the products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// They are the result.
+    Store,
+    /// They are added to what is there: a branch to its residual stream.
+    Add,
+    /// `silu(gate) * up` of weights joined as [`Join::Gated`], half as many columns.
+    Silu,
+    /// `gelu(gate) * up`, with the approximation of GELU by a hyperbolic tangent.
+    GeluTanh,
+}
+
+/// Bytes of weights that a tile's stretch of `k` has: about half of the nearest cache.
+const STRETCH_BYTES: usize = 16 << 10;
+/// The most vectors that are worked on together.
+const MOST_VECTORS: usize = 4;
+/// Bytes of weights that make a task, at least: enough that handing it out costs nothing beside it.
+const TASK_BYTES: usize = 32 << 10;
+
+/// See [`Kernels::matmul_packed`].
+pub(crate) fn matmul(
+    kernels: Kernels,
+    pool: &Pool,
+    weights: &Packed<'_>,
+    x: &QuantizedRows,
+    then: Then,
+    out: &mut [f32],
+) {
+    let layout = weights.layout();
+    assert_eq!(
+        x.k(),
+        layout.k,
+        "activations have {} columns, weights {}",
+        x.k(),
+        layout.k
+    );
+    let gated = matches!(then, Then::Silu | Then::GeluTanh);
+    assert_eq!(
+        gated,
+        layout.join == Join::Gated,
+        "{then:?} of {:?} weights",
+        layout.join
+    );
+    let columns = if gated { layout.n / 2 } else { layout.n };
+    let output = Output::new(out, x.rows(), columns);
+    if x.rows() == 0 {
+        return;
+    }
+    // Whole tiles of three panels, and whole pairs of a gate and what it opens.
+    let step = if gated { 6 } else { 3 };
+    let per_task = (TASK_BYTES / layout.panel_bytes())
+        .next_multiple_of(step)
+        .max(step);
+    pool.for_each(layout.panels().div_ceil(per_task), |task| {
+        let panels = task * per_task..layout.panels().min((task + 1) * per_task);
+        let work = Work {
+            weights,
+            then,
+            panels,
+            output,
+        };
+        match x.records() {
+            Records::Single(x) => kernels.run(Task { x, work }),
+            Records::SingleDeep(x) => kernels.run(Task { x, work }),
+            Records::Quads(x) => kernels.run(Task { x, work }),
+            Records::QuadsDeep(x) => kernels.run(Task { x, work }),
+        }
+    });
+}
+
+/// Some panels, and where their products go.
+struct Work<'a> {
+    weights: &'a Packed<'a>,
+    then: Then,
+    /// No two tasks have a panel in common.
+    panels: Range<usize>,
+    output: Output<'a>,
+}
+
+struct Task<'a, const M: usize, const P: usize> {
+    x: &'a [Record<M, P>],
+    work: Work<'a>,
+}
+
+impl<const M: usize, const P: usize> Op for Task<'_, M, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let layout = self.work.weights.layout();
+        // Only the form that most models have is compiled without zero points of its own; and blocks of 16 have
+        // a scale for each half of a group.
+        match (layout.bits, layout.block < GROUP, layout.zero_points) {
+            (Bits::Four, false, None) => self.multiply::<S, false, 1, false>(s),
+            (Bits::Four, false, Some(_)) => self.multiply::<S, false, 1, true>(s),
+            (Bits::Four, true, _) => self.multiply::<S, false, 2, true>(s),
+            (Bits::Eight, false, _) => self.multiply::<S, true, 1, true>(s),
+            (Bits::Eight, true, _) => self.multiply::<S, true, 2, true>(s),
+        }
+    }
+}
+
+/// `V` vectors of output features: where their parts of the panels begin.
+struct Columns<const V: usize> {
+    quants: [*const u8; V],
+    scales: [*const u8; V],
+    zero_points: [*const u8; V],
+}
+
+/// The numbers of some blocks as floats, `V` vectors a block.
+struct Numbers<'a> {
+    scales: &'a mut [f32],
+    /// Zero points times scales.
+    offsets: &'a mut [f32],
+}
+
+/// What a task works in.
+struct Room<'a> {
+    /// `[rows, width]`
+    totals: &'a mut [f32],
+    width: usize,
+    numbers: Numbers<'a>,
+}
+
+impl<const M: usize, const P: usize> Task<'_, M, P> {
+    /// `WIDE`: 8 bits; `H`: how many scales 32 values have; `ZP`: zero points are not the middle, or are
+    /// taken as if they were not.
+    #[inline(always)]
+    fn multiply<S: Simd, const WIDE: bool, const H: usize, const ZP: bool>(&self, s: S) {
+        let layout = self.work.weights.layout();
+        let vectors = self.work.panels.len() * (ROWS / S::LANES);
+        let width = vectors.max(MOST_VECTORS) * S::LANES;
+        let rows = self.x.len() / layout.groups() * M;
+        let numbers = layout.blocks() * MOST_VECTORS * S::LANES;
+        scratch::with_f32(
+            rows * width + 2 * numbers,
+            #[inline(always)]
+            |room| {
+                let (totals, room) = room.split_at_mut(rows * width);
+                let (scales, offsets) = room.split_at_mut(numbers);
+                let numbers = Numbers { scales, offsets };
+                let mut room = Room {
+                    totals,
+                    width,
+                    numbers,
+                };
+                // One row reads panels as they lie. Four rows times three vectors are as many sums as 32
+                // registers have room for, and times one what 16 have.
+                match (M, S::LANES, S::REGISTERS) {
+                    (1, 4, _) => self.all_columns::<S, 4, WIDE, H, ZP>(s, vectors, &mut room),
+                    (1, 8, _) => self.all_columns::<S, 2, WIDE, H, ZP>(s, vectors, &mut room),
+                    (1, ..) | (_, _, ..32) => {
+                        self.all_columns::<S, 1, WIDE, H, ZP>(s, vectors, &mut room)
+                    }
+                    _ => self.all_columns::<S, 3, WIDE, H, ZP>(s, vectors, &mut room),
+                }
+                self.finish(s, room.totals, width);
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn all_columns<S: Simd, const V: usize, const WIDE: bool, const H: usize, const ZP: bool>(
+        &self,
+        s: S,
+        vectors: usize,
+        room: &mut Room<'_>,
+    ) {
+        for vector in (0..vectors).step_by(V) {
+            // The last ones may be done twice, which leaves the same totals; where there are fewer than `V`,
+            // what comes of those beyond is not used.
+            self.columns::<S, V, WIDE, H, ZP>(s, vector.min(vectors.saturating_sub(V)), room);
+        }
+    }
+
+    /// The totals of `V` vectors of features, for all rows.
+    #[inline(always)]
+    fn columns<S: Simd, const V: usize, const WIDE: bool, const H: usize, const ZP: bool>(
+        &self,
+        s: S,
+        vector: usize,
+        room: &mut Room<'_>,
+    ) {
+        let layout = self.work.weights.layout();
+        let groups = layout.groups();
+        let columns = self.place::<S, V>(vector);
+        if M == 1 {
+            let totals = &mut room.totals[vector * S::LANES..];
+            assert!(totals.len() >= (M - 1) * room.width + V * S::LANES);
+            let totals = totals.as_mut_ptr();
+            // Weights are met once, so that making floats of their numbers beforehand gains nothing.
+            // SAFETY: panels and records have all groups; the totals were just measured.
+            unsafe {
+                self.tile::<S, V, WIDE, H, ZP, true>(
+                    s,
+                    &columns,
+                    0..groups,
+                    self.x,
+                    &room.numbers,
+                    totals,
+                    room.width,
+                );
+            }
+            return;
+        }
+        // Whole blocks, so that no stretch starts inside of one.
+        let per_group = layout.group_bytes() * S::LANES / ROWS * V;
+        let stretch = (STRETCH_BYTES / per_group).next_multiple_of(layout.block.div_ceil(GROUP));
+        for start in (0..groups).step_by(stretch) {
+            let range = start..groups.min(start + stretch);
+            self.numbers::<S, V, WIDE, ZP>(s, &columns, range.clone(), &mut room.numbers);
+            for (i, x) in self.x.chunks_exact(groups).enumerate() {
+                let totals = &mut room.totals[i * M * room.width + vector * S::LANES..];
+                assert!(totals.len() >= (M - 1) * room.width + V * S::LANES);
+                let totals = totals.as_mut_ptr();
+                // SAFETY: panels and records have all groups of the range, numbers were just made of them;
+                // the totals were just measured.
+                unsafe {
+                    self.tile::<S, V, WIDE, H, ZP, false>(
+                        s,
+                        &columns,
+                        range.clone(),
+                        x,
+                        &room.numbers,
+                        totals,
+                        room.width,
+                    );
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn place<S: Simd, const V: usize>(&self, vector: usize) -> Columns<V> {
+        let layout = self.work.weights.layout();
+        let start = [std::ptr::null(); V];
+        let mut columns = Columns {
+            quants: start,
+            scales: start,
+            zero_points: start,
+        };
+        for v in 0..V {
+            let lane = ((vector + v) * S::LANES).min(self.work.panels.len() * ROWS - S::LANES);
+            let (panel, lane) = (lane / ROWS, lane % ROWS);
+            let panel = self.work.weights.panel(self.work.panels.start + panel);
+            let (quants, rest) = panel.split_at(layout.quant_bytes());
+            let (scales, zero_points) = rest.split_at(layout.scale_bytes());
+            columns.quants[v] = quants[4 * lane..].as_ptr();
+            columns.scales[v] = scales[lane * layout.scales.bytes()..].as_ptr();
+            if let Some(number) = layout.zero_points {
+                columns.zero_points[v] = zero_points[lane * number.bytes()..].as_ptr();
+            }
+        }
+        columns
+    }
+
+    /// Makes floats of the scales and zero points of these groups, for many rows to use them.
+    #[inline(always)]
+    fn numbers<S: Simd, const V: usize, const WIDE: bool, const ZP: bool>(
+        &self,
+        s: S,
+        columns: &Columns<V>,
+        groups: Range<usize>,
+        out: &mut Numbers<'_>,
+    ) {
+        let layout = self.work.weights.layout();
+        let first = groups.start * GROUP / layout.block;
+        let blocks = first
+            ..layout
+                .blocks()
+                .min((groups.end * GROUP).div_ceil(layout.block));
+        let step = V * S::LANES;
+        for ((block, scales), offsets) in blocks
+            .zip(out.scales.chunks_exact_mut(step))
+            .zip(out.offsets.chunks_exact_mut(step))
+        {
+            for v in 0..V {
+                // SAFETY: panels have all blocks below `blocks()`.
+                let (scale, offset) =
+                    unsafe { self.number::<S, V, WIDE, ZP>(s, columns, v, block) };
+                s.put(scale, &mut scales[v * S::LANES..]);
+                if ZP {
+                    s.put(offset, &mut offsets[v * S::LANES..]);
+                }
+            }
+        }
+    }
+
+    /// The scales of a block, and its zero points (less what `dot_wide` takes off anyway) times the scales.
+    ///
+    /// # Safety
+    /// The panels that `columns` points into have this block.
+    #[inline(always)]
+    unsafe fn number<S: Simd, const V: usize, const WIDE: bool, const ZP: bool>(
+        &self,
+        s: S,
+        columns: &Columns<V>,
+        v: usize,
+        block: usize,
+    ) -> (S::F, S::F) {
+        let layout = self.work.weights.layout();
+        let at = |number: Number| block * ROWS * number.bytes();
+        // SAFETY: the caller vouches for the block, of whose numbers `columns` points to the first.
+        let scale = unsafe { number(s, layout.scales, columns.scales[v].add(at(layout.scales))) };
+        if !ZP {
+            return (scale, scale);
+        }
+        let bias = s.splat(if WIDE { S::WIDE_BIAS as f32 } else { 0.0 });
+        let Some(kind) = layout.zero_points else {
+            let middle = s.splat(f32::from(layout.bits.middle()));
+            return (scale, s.mul(s.sub(middle, bias), scale));
+        };
+        // SAFETY: as above.
+        let read = unsafe { number(s, kind, columns.zero_points[v].add(at(kind))) };
+        let offset = match kind {
+            Number::U8 => s.mul(s.sub(read, bias), scale),
+            Number::F16 | Number::F32 => s.neg_mul_add(bias, scale, read),
+        };
+        (scale, offset)
+    }
+
+    /// Adds up the products of `M` rows and `V` vectors of features over some groups.
+    ///
+    /// # Safety
+    /// The panels that `columns` points into and `x` have all these groups; unless it is `DIRECT`, `numbers` has
+    /// the blocks of all of them. At `totals` there are `M` times `V` vectors, `width` floats from row to row.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "all of them are the tile")]
+    unsafe fn tile<
+        S: Simd,
+        const V: usize,
+        const WIDE: bool,
+        const H: usize,
+        const ZP: bool,
+        const DIRECT: bool,
+    >(
+        &self,
+        s: S,
+        columns: &Columns<V>,
+        groups: Range<usize>,
+        x: &[Record<M, P>],
+        numbers: &Numbers<'_>,
+        totals: *mut f32,
+        width: usize,
+    ) {
+        let layout = self.work.weights.layout();
+        let (group_bytes, block_log) = (layout.group_bytes(), layout.block.ilog2());
+        let first_block = groups.start * GROUP >> block_log;
+        let mut sums = [[s.splat(0.0); V]; M];
+        if groups.start > 0 {
+            for (m, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: inside the totals by the caller's promise.
+                    *sum = unsafe { s.load(totals.add(m * width + v * S::LANES)) };
+                }
+            }
+        }
+        for g in groups {
+            // SAFETY: the caller vouches for the group.
+            let x = unsafe { x.get_unchecked(g) };
+            let quants = columns.quants.map(
+                #[inline(always)]
+                |quants| quants.wrapping_add(g * group_bytes),
+            );
+            for half in 0..H {
+                let block = ((g * GROUP + half * GROUP / 2) >> block_log) - first_block;
+                let mut products = [[s.splat_i(0); V]; M];
+                for plane in 0..P {
+                    if plane > 0 {
+                        for products in &mut products {
+                            for product in products {
+                                *product = s.times_128(*product);
+                            }
+                        }
+                    }
+                    // Nothing is left to take off where the middle is the bias that `dot_wide` has.
+                    let balanced = WIDE && S::WIDE_BIAS == 128;
+                    if plane + 1 == P && !ZP && !balanced {
+                        for (products, &bias) in products.iter_mut().zip(&x.bias[usize::from(WIDE)])
+                        {
+                            let bias = s.splat_i(bias);
+                            for product in products {
+                                *product = if P == 1 {
+                                    bias
+                                } else {
+                                    s.add_i(*product, bias)
+                                };
+                            }
+                        }
+                    }
+                    let values = x.values[plane].as_ptr().cast::<i8>();
+                    // SAFETY: the group's units are there by the caller's promise, and eight times four
+                    // values of each row.
+                    products = unsafe {
+                        if H == 1 {
+                            s.dot_units::<M, V, WIDE, 0>(products, quants, values)
+                        } else if half == 0 {
+                            s.dot_units::<M, V, WIDE, 1>(products, quants, values)
+                        } else {
+                            s.dot_units::<M, V, WIDE, 2>(products, quants, values)
+                        }
+                    };
+                }
+                let part = if H == 1 { 0 } else { 1 + half };
+                for v in 0..V {
+                    let at = (block * V + v) * S::LANES;
+                    // SAFETY: the caller vouches for the block.
+                    let (scale, offset) = unsafe {
+                        if DIRECT {
+                            self.number::<S, V, WIDE, ZP>(s, columns, v, first_block + block)
+                        } else {
+                            let offset = if ZP {
+                                numbers.offsets.as_ptr().add(at)
+                            } else {
+                                numbers.scales.as_ptr()
+                            };
+                            (s.load(numbers.scales.as_ptr().add(at)), s.load(offset))
+                        }
+                    };
+                    for m in 0..M {
+                        let scale = s.mul(scale, s.splat(x.scales[m]));
+                        sums[m][v] = s.mul_add(s.to_f32(products[m][v]), scale, sums[m][v]);
+                    }
+                    if ZP {
+                        for m in 0..M {
+                            sums[m][v] =
+                                s.neg_mul_add(offset, s.splat(x.sums[part][m]), sums[m][v]);
+                        }
+                    }
+                }
+            }
+        }
+        for (m, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                // SAFETY: inside the totals by the caller's promise.
+                unsafe { s.store(sum, totals.add(m * width + v * S::LANES)) };
+            }
+        }
+    }
+
+    /// Hands out the totals, `width` a row.
+    #[inline(always)]
+    fn finish<S: Simd>(&self, s: S, totals: &mut [f32], width: usize) {
+        let Work {
+            panels,
+            then,
+            output,
+            ..
+        } = &self.work;
+        for (row, totals) in totals
+            .chunks_exact_mut(width)
+            .take(output.rows())
+            .enumerate()
+        {
+            let pairs = matches!(then, Then::Silu | Then::GeluTanh);
+            let step = if pairs { 2 * ROWS } else { ROWS };
+            let mut column = panels.start / (step / ROWS) * ROWS;
+            let totals = &mut totals[..panels.len() * ROWS];
+            for totals in totals.chunks_exact_mut(step) {
+                let len = ROWS.min(output.columns() - column);
+                let (products, up) = totals.split_at_mut(ROWS);
+                // SAFETY: these columns are this task's alone.
+                let out = unsafe { output.row_part(row, column, len) };
+                let products = &mut products[..len];
+                match then {
+                    Then::Store => out.copy_from_slice(products),
+                    Then::Add => AddAssign {
+                        x: out,
+                        y: products,
+                    }
+                    .run(s),
+                    Then::Silu => {
+                        SiluMul {
+                            gate: products,
+                            up: &up[..len],
+                        }
+                        .run(s);
+                        out.copy_from_slice(products);
+                    }
+                    Then::GeluTanh => {
+                        GeluTanhMul {
+                            gate: products,
+                            up: &up[..len],
+                        }
+                        .run(s);
+                        out.copy_from_slice(products);
+                    }
+                }
+                column += ROWS;
+            }
+        }
+    }
+}
+
+/// A vector of numbers.
+///
+/// # Safety
+/// There are as many as a vector has lanes at `from`.
+#[inline(always)]
+unsafe fn number<S: Simd>(s: S, number: Number, from: *const u8) -> S::F {
+    // SAFETY: by the caller's promise; loads need no alignment.
+    unsafe {
+        match number {
+            Number::U8 => s.load_u8(from),
+            Number::F16 => s.load_f16(from.cast()),
+            Number::F32 => s.load(from.cast()),
+        }
+    }
+}
+
+const _: () = assert!(MAX_LANES <= ROWS);

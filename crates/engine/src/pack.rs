@@ -9,15 +9,18 @@
 //! use std::path::Path;
 //! use inhouse_engine::pack::{Fingerprint, PackFile, PackFolder, PackWriter};
 //! use inhouse_kernels::Pool;
+//! use inhouse_onnx::Model;
 //!
 //! # let (pool, folder) = (Pool::new(2), Path::new("models/smollm2-135m"));
+//! let (model, sources) = Model::load_with_sources(&folder.join("model.onnx"))?;
 //! let path = PackFolder::new("packed").path_of(folder)?;
-//! let source = Fingerprint::of(folder, [folder.join("model.onnx")])?;
+//! let source = Fingerprint::of_model(folder, &sources, [folder.join("genai_config.json")])?;
 //! if let Err(why) = PackFile::open(&path, &source, &pool) {
 //!     println!("packing the weights: {why}");
 //!     let mut writer = PackWriter::create(&path, &source, 1 << 20)?; // an error here: pack in memory
 //!     writer.begin("head", "panels of 16", 3)?;
 //!     writer.write(&[1, 2, 3])?;
+//!     sources.release_pages();
 //!     writer.finish()?;
 //! }
 //! let pack = PackFile::open(&path, &source, &pool)?;

@@ -1,6 +1,6 @@
 //! Files mapped into memory: the one place of this crate that needs `unsafe`.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub fn map_file(path: &Path) -> io::Result<Bytes> {
 pub struct MappedFile {
     /// `None` for an empty file, which cannot be mapped.
     map: Option<Arc<Mmap>>,
+    metadata: Metadata,
 }
 
 impl MappedFile {
@@ -36,8 +37,12 @@ impl MappedFile {
             ));
         }
         let file = File::open(path)?;
-        if file.metadata()?.len() == 0 {
-            return Ok(MappedFile { map: None });
+        let metadata = file.metadata()?;
+        if metadata.len() == 0 {
+            return Ok(MappedFile {
+                map: None,
+                metadata,
+            });
         }
         // SAFETY: a shared, read-only map is sound while nobody changes or shortens the file. Programs cannot hold others
         // to that; like every engine that maps weights we ask it of the user, above and at `Model::load`, and our own
@@ -45,7 +50,13 @@ impl MappedFile {
         let map = unsafe { Mmap::map(&file)? };
         Ok(MappedFile {
             map: Some(Arc::new(map)),
+            metadata,
         })
+    }
+
+    /// The file's size and times as it was mapped, whatever has taken its place since.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
     /// The whole file.

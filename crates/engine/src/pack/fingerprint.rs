@@ -1,9 +1,11 @@
 //! What tells one state of a model's files from another.
 
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use inhouse_onnx::SourceFiles;
 use serde::{Deserialize, Serialize};
 
 use super::{PackError, PackErrorKind};
@@ -50,13 +52,37 @@ impl Fingerprint {
         files: impl IntoIterator<Item = impl AsRef<Path>>,
     ) -> Result<Self, PackError> {
         let folder = canonical(folder)?;
-        let mut files = files
-            .into_iter()
-            .map(|path| SourceFile::of(&folder, path.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let files = files.into_iter().map(|path| {
+            let path = path.as_ref();
+            SourceFile::of(&folder, path, std::fs::metadata(path))
+        });
+        let files = files.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::sorted(folder, files))
+    }
+
+    /// The fingerprint of a model that was read from `sources`, with `also` in it (its configuration).
+    ///
+    /// It is of the files as they are mapped: one that another took the place of since does not lend its weights the
+    /// other's size and time.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_model(
+        folder: &Path,
+        sources: &SourceFiles,
+        also: impl IntoIterator<Item = impl AsRef<Path>>,
+    ) -> Result<Self, PackError> {
+        let Self { folder, mut files } = Self::of(folder, also)?;
+        for (path, file) in sources.files() {
+            files.push(SourceFile::of(&folder, path, Ok(file.metadata().clone()))?);
+        }
+        Ok(Self::sorted(folder, files))
+    }
+
+    fn sorted(folder: PathBuf, mut files: Vec<SourceFile>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup();
-        Ok(Self { folder, files })
+        Self { folder, files }
     }
 
     /// The model folder, links resolved.
@@ -70,15 +96,11 @@ impl Fingerprint {
             return SourceState::Gone;
         }
         let changed = self.files.iter().find_map(|then| {
-            let now = match stat(&self.folder.join(&then.path)) {
-                Ok((size, modified)) => SourceFile {
-                    path: then.path.clone(),
-                    size,
-                    modified,
-                },
-                Err(_) => return Some(format!("{} is gone", then.path.display())),
-            };
-            then.change(&now)
+            let now = std::fs::metadata(self.folder.join(&then.path));
+            match now.and_then(|now| SourceFile::new(then.path.clone(), &now)) {
+                Ok(now) => then.change(&now),
+                Err(_) => Some(format!("{} is gone", then.path.display())),
+            }
         });
         changed.map_or(SourceState::Current, SourceState::Changed)
     }
@@ -101,7 +123,7 @@ impl Fingerprint {
 }
 
 impl SourceFile {
-    fn of(folder: &Path, path: &Path) -> Result<Self, PackError> {
+    fn of(folder: &Path, path: &Path, metadata: io::Result<Metadata>) -> Result<Self, PackError> {
         let failed = |cause| PackError::source(format!("cannot read {}", path.display()), cause);
         // The folder is resolved and the name kept: in the hub's cache, the file is a link with a meaningless target.
         let parent = match path.parent() {
@@ -110,12 +132,22 @@ impl SourceFile {
         };
         let name = path.file_name().unwrap_or_default();
         let place = parent.canonicalize().map_err(failed)?.join(name);
-        let (size, modified) = stat(&place).map_err(failed)?;
         let path = place.strip_prefix(folder).unwrap_or(&place).to_owned();
         unicode(&path)?;
+        metadata
+            .and_then(|metadata| Self::new(path, &metadata))
+            .map_err(failed)
+    }
+
+    fn new(path: PathBuf, metadata: &Metadata) -> io::Result<Self> {
+        let modified = metadata.modified()?;
+        let modified = match modified.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+        };
         Ok(Self {
             path,
-            size,
+            size: metadata.len(),
             modified,
         })
     }
@@ -130,17 +162,6 @@ impl SourceFile {
         }
         (self.modified != now.modified).then(|| format!("{name} was written since"))
     }
-}
-
-/// Size and time of what `path` leads to.
-fn stat(path: &Path) -> io::Result<(u64, i64)> {
-    let metadata = std::fs::metadata(path)?;
-    let modified = metadata.modified()?;
-    let nanoseconds = match modified.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
-    };
-    Ok((metadata.len(), nanoseconds))
 }
 
 pub(super) fn canonical(folder: &Path) -> Result<PathBuf, PackError> {

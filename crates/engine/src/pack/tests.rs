@@ -235,6 +235,35 @@ fn other_files_make_a_pack_stale() {
     assert_eq!(error.kind(), PackErrorKind::Source);
 }
 
+/// Where a pull puts another file in place of one that is mapped, the weights at hand are still those of the first.
+#[cfg(unix)]
+#[test]
+fn a_model_that_was_replaced_meanwhile_is_not_taken_for_the_new_one() {
+    let fixture = Fixture::new();
+    let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/zoo/llama-fp32");
+    let [graph, data] = ["model.onnx", "model.onnx.data"].map(|name| {
+        fs::copy(zoo.join(name), fixture.model.join(name)).unwrap();
+        fixture.model.join(name)
+    });
+    let read = || inhouse_onnx::Model::load_with_sources(&graph).unwrap().1;
+    let (sources, before) = (read(), fixture.source());
+    let print = |sources: &inhouse_onnx::SourceFiles| {
+        Fingerprint::of_model(&fixture.model, sources, [&data; 0]).unwrap()
+    };
+    assert_eq!(print(&sources), before);
+
+    let other = fixture.model.join("other");
+    let mut bytes = fs::read(&data).unwrap();
+    bytes.push(0);
+    fs::write(&other, bytes).unwrap();
+    fs::rename(&other, &data).unwrap();
+    assert_eq!(print(&sources), before);
+    let changed = "model.onnx.data has 4314369 bytes and had 4314368";
+    assert_eq!(before.state(), SourceState::Changed(changed.into()));
+    assert_eq!(before.change(&print(&read())), Some(changed.into()));
+    assert_eq!(print(&read()).state(), SourceState::Current);
+}
+
 #[cfg(unix)]
 #[test]
 fn files_of_a_snapshot_are_named_by_their_links_and_told_apart_by_their_targets() {

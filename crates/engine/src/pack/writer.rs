@@ -255,11 +255,10 @@ impl Temporary {
             let renamed = false;
             let temporary = Self { path, renamed };
             match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
+                // Where there are no locks, nobody else gets one to remove the file with.
+                Ok(()) | Err(TryLockError::Error(_)) => {}
                 // Somebody is about to remove it, having found it before it was locked.
                 Err(TryLockError::WouldBlock) => continue,
-                Err(TryLockError::Error(e)) => return Err(e),
             }
             if temporary.path.exists() {
                 return Ok((temporary, file));

@@ -23,7 +23,12 @@ impl SourceFiles {
 
     /// Where they are: the graph as it was asked for, then external data in its folder, links in that folder not followed.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.0.iter().map(|(path, _)| path.as_path())
+        self.files().map(|(path, _)| path)
+    }
+
+    /// The files by their paths.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &MappedFile)> {
+        self.0.iter().map(|(path, file)| (path.as_path(), file))
     }
 
     /// Gives back the memory of weights that were read, for a caller that has put them elsewhere. The tensors stay valid:

@@ -7,6 +7,7 @@ mod convert;
 mod doctor;
 mod list;
 mod model_flags;
+mod packed;
 mod perplexity;
 mod pull;
 mod rm;

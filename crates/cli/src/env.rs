@@ -6,6 +6,8 @@ pub(crate) const INHOUSE_HOME: &str = "INHOUSE_HOME";
 pub(crate) const INHOUSE_OFFLINE: &str = "INHOUSE_OFFLINE";
 /// The instruction set to compute with, instead of the best one found: see `inhouse doctor`.
 pub(crate) const INHOUSE_ISA: &str = "INHOUSE_ISA";
+/// The folder that packed weights are kept in, or `off` to keep none.
+pub(crate) const INHOUSE_PACKED: &str = "INHOUSE_PACKED";
 /// The Hugging Face hub's address, for a mirror.
 pub(crate) const HF_ENDPOINT: &str = "HF_ENDPOINT";
 /// The token shown to the hub, for repositories that ask for one.

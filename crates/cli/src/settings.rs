@@ -32,7 +32,23 @@ pub(crate) struct Settings {
     pub(crate) offline: bool,
     /// `None` where the best instruction set is to be used.
     pub(crate) isa: Option<Isa>,
+    pub(crate) packed: PackedSettings,
     pub(crate) hub: HubSettings,
+}
+
+/// Where packed weights are kept.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PackedSettings {
+    pub(crate) folder: PathBuf,
+    /// Whether models are loaded from there; what is there can be looked at and removed in any case.
+    pub(crate) used: bool,
+}
+
+impl PackedSettings {
+    /// The folder, for loading a model.
+    pub(crate) fn for_loading(&self) -> Option<PathBuf> {
+        self.used.then(|| self.folder.clone())
+    }
 }
 
 /// How the Hugging Face hub is reached, by its own tools' variables.
@@ -49,6 +65,7 @@ pub(crate) fn resolve(flags: &GlobalFlags, env: &dyn Env) -> anyhow::Result<Sett
     let home = home(flags, env)?;
     Ok(Settings {
         hub: hub(env, &home),
+        packed: packed(env, &home)?,
         home,
         offline: flags.offline
             || env
@@ -65,6 +82,18 @@ fn home(flags: &GlobalFlags, env: &dyn Env) -> anyhow::Result<PathBuf> {
     })?;
     // A later change of folder must not change what is meant.
     Ok(std::path::absolute(home)?)
+}
+
+fn packed(env: &dyn Env, home: &Path) -> anyhow::Result<PackedSettings> {
+    let given = path(env, env::INHOUSE_PACKED);
+    let off = given.as_deref() == Some(Path::new("off"));
+    let folder = given
+        .filter(|_| !off)
+        .unwrap_or_else(|| home.join("packed"));
+    Ok(PackedSettings {
+        folder: std::path::absolute(folder)?,
+        used: !off,
+    })
 }
 
 fn path(env: &dyn Env, name: &str) -> Option<PathBuf> {
@@ -170,6 +199,23 @@ mod tests {
             None,
             "/u/.local/share/inhouse",
         );
+    }
+
+    #[test]
+    fn packed_weights_are_kept_at_home_elsewhere_or_not_at_all() {
+        let check = |value: &'static str, folder: &str, used| {
+            let env = [("INHOUSE_HOME", "/models"), ("INHOUSE_PACKED", value)];
+            let packed = resolved(&env, &GlobalFlags::default()).packed;
+            assert_eq!(
+                (packed.folder.as_path(), packed.used),
+                (Path::new(folder), used)
+            );
+            assert_eq!(packed.for_loading(), used.then(|| folder.into()));
+        };
+        check("", "/models/packed", true);
+        check("/fast/disk", "/fast/disk", true);
+        check("/off", "/off", true);
+        check("off", "/models/packed", false);
     }
 
     #[test]

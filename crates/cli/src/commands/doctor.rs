@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 use inhouse_engine::{KvType, MemoryEstimate};
-use inhouse_kernels::{Isa, Kernels};
+use inhouse_kernels::{Isa, Kernels, Pool};
 use inhouse_models::{Installed, RealSystem, State, System};
 use serde::Serialize;
 
+use super::packed::{self, Pack};
 use super::{Context, store};
 use crate::machine::{self, Bandwidth, Memory, Meter, MultiplyAdds, Processor};
 use crate::output::{Align, Table, bytes, count};
@@ -35,8 +37,19 @@ struct Report {
     multiply_adds: MultiplyAdds,
     home: Folder,
     hub_cache: Folder,
+    packed: Packed,
     offline: bool,
     models: Vec<Model>,
+}
+
+/// Weights in the processor's order, kept for the next load.
+#[derive(Serialize)]
+struct Packed {
+    #[serde(flatten)]
+    folder: Folder,
+    /// Whether models are loaded from there.
+    used: bool,
+    packs: Vec<Pack>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +96,7 @@ fn examine(context: &Context) -> anyhow::Result<Report> {
     let memory = machine::memory();
     let meter = Meter::new(machine::usable_threads(), memory)?;
     let (read_bandwidth, multiply_adds) = meter.report(kernels);
+    let installed = store::with(context, |store, _| store.list())?;
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         processor: machine::processor(),
@@ -91,11 +105,15 @@ fn examine(context: &Context) -> anyhow::Result<Report> {
             available: Isa::available().map(Isa::name).collect(),
         },
         memory,
-        models: models(context, memory, &read_bandwidth)?,
+        models: installed
+            .iter()
+            .map(|installed| model(installed, memory, &read_bandwidth))
+            .collect(),
         read_bandwidth,
         multiply_adds,
         home: folder(&context.settings.home),
         hub_cache: folder(&context.settings.hub.cache),
+        packed: packed_weights(&installed, context)?,
         offline: context.settings.offline,
     })
 }
@@ -109,12 +127,20 @@ fn folder(path: &Path) -> Folder {
     }
 }
 
-fn models(context: &Context, memory: Memory, bandwidth: &Bandwidth) -> anyhow::Result<Vec<Model>> {
-    let installed = store::with(context, |store, _| store.list())?;
-    Ok(installed
-        .iter()
-        .map(|installed| model(installed, memory, bandwidth))
-        .collect())
+fn packed_weights(installed: &[Installed], context: &Context) -> anyhow::Result<Packed> {
+    let packs = packed::folder(context);
+    let pool = Pool::new(machine::usable_threads());
+    let found = packs
+        .list(&pool)
+        .with_context(|| format!("cannot read {}", packs.path().display()))?;
+    Ok(Packed {
+        folder: folder(packs.path()),
+        used: context.settings.packed.used,
+        packs: found
+            .into_iter()
+            .map(|info| Pack::new(info, installed))
+            .collect(),
+    })
 }
 
 fn model(installed: &Installed, memory: Memory, bandwidth: &Bandwidth) -> Model {
@@ -148,6 +174,10 @@ fn show(report: &Report, context: &Context) -> anyhow::Result<()> {
             .line("no models are here yet: inhouse list shows what can be pulled")?;
     } else {
         context.out.table(&models_table(&report.models))?;
+    }
+    if !report.packed.packs.is_empty() {
+        context.out.line("")?;
+        context.out.table(&packs_table(&report.packed.packs))?;
     }
     Ok(())
 }
@@ -197,6 +227,14 @@ fn facts(report: &Report) -> Table {
     table.row(["home", &with_room(&report.home)]);
     table.row(["hub cache", &with_room(&report.hub_cache)]);
     table.row([
+        "packed weights",
+        &if report.packed.used {
+            with_room(&report.packed.folder)
+        } else {
+            "made anew at every load: INHOUSE_PACKED is off".to_owned()
+        },
+    ]);
+    table.row([
         "network",
         if report.offline {
             "never used"
@@ -236,6 +274,30 @@ fn models_table(models: &[Model]) -> Table {
             if model.fits { "yes" } else { "no" }.to_owned(),
             runs,
             format!("{:.0}", model.decode_tok_s_at_most),
+        ]);
+    }
+    table
+}
+
+fn packs_table(packs: &[Pack]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("packed weights", Left),
+        ("size", Right),
+        ("state", Left),
+        ("of", Left),
+    ]);
+    for pack in packs {
+        let state = match &pack.problem {
+            Some(problem) => format!("{}: {problem}", pack.state),
+            None => pack.state.to_owned(),
+        };
+        let folder = pack.folder.as_ref();
+        table.row([
+            pack.title(),
+            bytes(pack.bytes),
+            state,
+            folder.map_or_else(String::new, |folder| folder.display().to_string()),
         ]);
     }
     table

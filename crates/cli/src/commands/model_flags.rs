@@ -70,6 +70,7 @@ pub(super) fn load(
             KvFlag::F32 => KvType::F32,
         },
         available_memory: Some(machine::memory().available_bytes),
+        packed: context.settings.packed.for_loading(),
         ..LoadOptions::default()
     };
     Ok(Model::load(folder, &options)?)

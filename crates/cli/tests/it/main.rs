@@ -8,6 +8,7 @@ mod chat;
 mod cli_docs;
 mod measure;
 mod models;
+mod packed;
 mod smollm2;
 mod support;
 #[cfg(unix)]

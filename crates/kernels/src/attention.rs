@@ -1,6 +1,12 @@
 //! Attention of queries over a cache that lies in pages.
 
-mod block;
+mod few;
+mod form;
+mod many;
+mod products;
+mod weights;
+
+use std::ops::Range;
 
 use half::f16;
 
@@ -24,6 +30,14 @@ pub struct AttentionShape {
     pub softcap: Option<f32>,
 }
 
+impl AttentionShape {
+    /// Query heads that share a head of keys.
+    #[inline(always)]
+    fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+}
+
 /// Which positions the heads of one row of queries attend to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueryRow {
@@ -38,7 +52,7 @@ pub struct QueryRow {
 /// One layer's keys and values of some positions, each `[kv_heads, page_tokens, head_dim]`.
 ///
 /// Page `p` of a sequence has the positions from `p * page_tokens` on. What lies beyond the positions
-/// that are attended to is never read.
+/// that are attended to is never read. All pages of a sequence are of one form.
 #[derive(Clone, Copy, Debug)]
 pub enum KvPage<'a> {
     /// Two bytes a value.
@@ -74,15 +88,13 @@ impl KvPage<'_> {
     }
 }
 
-/// Rows of queries whose products are one task: they are of one sequence, so that keys and values
-/// are converted once for all of them.
-struct RowBlock {
-    start: usize,
-    len: usize,
-}
-
-/// Queries (rows times heads of a group) that a task has at most, unless one row has more.
-const QUERIES: usize = 32;
+/// Queries (rows times heads of a group) of rows that are few, if they are more than one row.
+const FEW_QUERIES: usize = 12;
+/// Queries that a task has otherwise, unless one row has more: at most, so that what it works in fits the
+/// nearer caches, and at least, so that widening keys and values does not weigh.
+const QUERIES: Range<usize> = 24..96;
+/// Tasks that there should be for each thread, so that none waits long for another.
+const TASKS_PER_THREAD: usize = 4;
 
 /// See [`Kernels::attention`].
 pub(crate) fn attention(
@@ -96,34 +108,64 @@ pub(crate) fn attention(
 ) {
     check(shape, q, rows, sequences);
     let output = Output::new(out, rows.len(), shape.heads * shape.head_dim);
-    let blocks = blocks(rows, (QUERIES / (shape.heads / shape.kv_heads)).max(1));
+    let mut few = few::Few::new(shape, q, rows, sequences);
+    let mut many = Vec::new();
+    for run in runs(rows) {
+        if run.len() == 1 || run.len() * shape.group() <= FEW_QUERIES {
+            few.add(run);
+        } else {
+            many.push(run);
+        }
+    }
+    let blocks = blocks(shape, rows, &many, pool.threads() * TASKS_PER_THREAD);
     pool.for_each(blocks.len() * shape.kv_heads, |task| {
-        let block = &blocks[task / shape.kv_heads];
-        let range = block.start..block.start + block.len;
-        let pages = sequences[rows[block.start].sequence];
-        kernels.run(block::Task {
+        let range = blocks[task / shape.kv_heads].clone();
+        kernels.run(many::Task {
             shape,
             q,
             rows,
+            pages: sequences[rows[range.start].sequence],
             range,
             kv_head: task % shape.kv_heads,
-            pages,
             output,
         });
     });
+    few.run(kernels, pool, output);
 }
 
-/// Cuts the rows into blocks of at most so many, each of one sequence.
-fn blocks(rows: &[QueryRow], at_most: usize) -> Vec<RowBlock> {
-    let mut blocks: Vec<RowBlock> = Vec::new();
-    for (i, row) in rows.iter().enumerate() {
-        match blocks.last_mut() {
-            Some(last) if last.len < at_most && rows[last.start].sequence == row.sequence => {
-                last.len += 1
-            }
-            _ => blocks.push(RowBlock { start: i, len: 1 }),
-        }
-    }
+/// Cuts the rows where the sequence changes.
+fn runs(rows: &[QueryRow]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    rows.chunk_by(|a, b| a.sequence == b.sequence)
+        .map(move |run| {
+            start += run.len();
+            start - run.len()..start
+        })
+}
+
+/// Cuts runs of rows into blocks, those that take longest first. They are as large as still gives the wanted
+/// number of tasks.
+fn blocks(
+    shape: &AttentionShape,
+    rows: &[QueryRow],
+    runs: &[Range<usize>],
+    tasks: usize,
+) -> Vec<Range<usize>> {
+    let queries = runs.iter().map(Range::len).sum::<usize>() * shape.heads;
+    let queries = (queries / tasks).clamp(QUERIES.start, QUERIES.end);
+    let len = (queries / shape.group()).max(1);
+    let cut = |run: &Range<usize>| {
+        let end = run.end;
+        run.clone()
+            .step_by(len)
+            .map(move |start| start..end.min(start + len))
+    };
+    let mut blocks: Vec<Range<usize>> = runs.iter().flat_map(cut).collect();
+    let work = |block: &Range<usize>| -> usize {
+        let rows = rows[block.clone()].iter();
+        rows.map(|row| row.end.saturating_sub(row.start)).sum()
+    };
+    blocks.sort_by_cached_key(|block| std::cmp::Reverse(work(block)));
     blocks
 }
 
@@ -157,6 +199,15 @@ fn check(shape: &AttentionShape, q: &[f32], rows: &[QueryRow], sequences: &[&[Kv
             "position {} is beyond {} pages",
             row.end,
             pages.len()
+        );
+    }
+    for pages in sequences {
+        let form = pages.first().map(std::mem::discriminant);
+        assert!(
+            pages
+                .iter()
+                .all(|page| Some(std::mem::discriminant(page)) == form),
+            "the pages of a sequence are of several forms"
         );
     }
     for page in sequences.iter().flat_map(|pages| pages.iter()) {

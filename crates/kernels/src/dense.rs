@@ -11,8 +11,7 @@ use crate::ops::widen;
 use crate::simd::{Element, Op, Simd};
 use crate::{Kernels, Pool};
 
-pub(crate) use columns::add_products;
-pub(crate) use rows::{WeightRows, dots, matmul_rows};
+pub(crate) use rows::{WeightRows, matmul_rows};
 
 /// How a dense matrix lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

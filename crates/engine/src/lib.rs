@@ -23,6 +23,7 @@ mod lift;
 mod memory;
 mod model;
 pub mod pack;
+mod packing;
 pub mod perplexity;
 pub mod sampling;
 mod session;
@@ -38,5 +39,6 @@ pub use generate::{
 pub use kv::KvType;
 pub use memory::MemoryEstimate;
 pub use model::{Cost, LoadOptions, Model, ModelInfo, Precision, Sequence};
+pub use packing::{LoadNote, PackedIn};
 pub use sampling::SearchOptions;
 pub use session::{Cancel, Logits, Session, Want};

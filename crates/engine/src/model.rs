@@ -11,11 +11,11 @@ use crate::config::GenaiConfig;
 use crate::decoder::Decoder;
 use crate::decoder::apply::Machine;
 use crate::decoder::forward::{Chunk, Scratch};
-use crate::decoder::product::aligned;
 use crate::error::{EngineError, ErrorKind};
 use crate::kv::{KvCache, KvShape, KvType};
 use crate::lift::lift;
 use crate::memory::MemoryEstimate;
+use crate::packing::{self, LoadNote, PackedIn, Source};
 use crate::session::{Cancel, Logits, Session, Want};
 
 pub use cost::Cost;
@@ -23,6 +23,9 @@ pub use cost::Cost;
 /// Prompt tokens that run in one forward: enough that reading the weights once is shared by many rows, few enough
 /// that activations stay small and a cancellation is seen soon.
 const PREFILL_CHUNK: usize = 256;
+
+/// The configuration's file in a model folder.
+const CONFIG: &str = "genai_config.json";
 
 /// Which arithmetic a model runs with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +65,7 @@ struct Inner {
     scratch: Mutex<Scratch>,
     kv: KvShape,
     folder: PathBuf,
+    packed: PackedIn,
 }
 
 /// Facts about a loaded model.
@@ -102,6 +106,18 @@ impl Model {
     /// The folder lacks a file, a file is broken, the graph is not recognised, the instruction set is not there, or
     /// the memory does not suffice; each message names the thing and what to do.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self, EngineError> {
+        Self::load_noting(folder, options, &mut |_| {})
+    }
+
+    /// As [`load`](Self::load), saying what takes long and what did not work as it was meant.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_noting(
+        folder: &Path,
+        options: &LoadOptions,
+        note: &mut dyn FnMut(LoadNote),
+    ) -> Result<Self, EngineError> {
         let config = read_config(folder)?;
         let estimate = MemoryEstimate::of_folder(folder, options.kv)?;
         if let Some(available) = options.available_memory {
@@ -109,7 +125,7 @@ impl Model {
         }
         let machine = machine(options)?;
         let path = folder.join(&config.decoder.filename);
-        let graph = inhouse_onnx::Model::load(&path).map_err(|e| {
+        let (graph, files) = inhouse_onnx::Model::load_with_sources(&path).map_err(|e| {
             EngineError::with_source(
                 ErrorKind::Load,
                 format!("cannot load {}", path.display()),
@@ -117,9 +133,18 @@ impl Model {
             )
         })?;
         let mut decoder = lift(&graph, &config)?;
-        if options.precision == Precision::Default {
-            pack_in_memory(&mut decoder, &machine.pool);
-        }
+        let source = Source {
+            folder,
+            config: &folder.join(CONFIG),
+            files: &files,
+        };
+        let packed = match options.precision {
+            Precision::Default => {
+                let packs = options.packed.as_deref();
+                packing::pack(&mut decoder, &machine.pool, &source, packs, note)
+            }
+            Precision::Exact => PackedIn::Nowhere,
+        };
         let kv = KvShape {
             layers: decoder.layers.len(),
             kv_heads: decoder.shape.kv_heads,
@@ -134,12 +159,18 @@ impl Model {
             scratch,
             kv,
             folder: folder.to_owned(),
+            packed,
         })))
     }
 
     /// The folder's configuration.
     pub fn config(&self) -> &GenaiConfig {
         &self.0.config
+    }
+
+    /// Where its packed weights are.
+    pub fn packed_in(&self) -> &PackedIn {
+        &self.0.packed
     }
 
     /// The model folder.
@@ -361,20 +392,8 @@ impl Session for Sequence {
     }
 }
 
-/// Packs every product that can be.
-fn pack_in_memory(decoder: &mut Decoder, pool: &Pool) {
-    for (_, product) in decoder.products_mut() {
-        if let Some(layout) = product.layout() {
-            let bytes = aligned(layout.bytes(), |out| {
-                product.pack_pieces(pool, &layout, 0..layout.pieces(), out)
-            });
-            product.set_packed(layout, bytes);
-        }
-    }
-}
-
 pub(crate) fn read_config(folder: &Path) -> Result<GenaiConfig, EngineError> {
-    let path = folder.join("genai_config.json");
+    let path = folder.join(CONFIG);
     let bytes = std::fs::read(&path).map_err(|e| {
         let message = format!(
             "cannot read {}; a model folder holds genai_config.json, model.onnx and a tokenizer",

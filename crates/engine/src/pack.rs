@@ -101,6 +101,12 @@ impl PackError {
         }
     }
 
+    /// What was written just now cannot be read.
+    pub(crate) fn unreadable(path: &std::path::Path, why: &str) -> Self {
+        let message = format!("{} was written, but {why}", path.display());
+        Self::new(PackErrorKind::NotWritable, message)
+    }
+
     /// A failure of writing; what the system answered tells a lack of room from the rest.
     fn writing(message: impl Into<String>, cause: io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use inhouse_engine::{KvType, LoadOptions, Model};
+use inhouse_engine::{KvType, LoadNote, LoadOptions, Model};
 
 use super::{Context, store};
 use crate::machine;
@@ -73,5 +73,21 @@ pub(super) fn load(
         packed: context.settings.packed.for_loading(),
         ..LoadOptions::default()
     };
-    Ok(Model::load(folder, &options)?)
+    Ok(Model::load_noting(folder, &options, &mut say)?)
+}
+
+/// Packing is told of only where somebody would wonder what takes so long.
+fn say(note: LoadNote) {
+    const LONG: u64 = 256 << 20;
+    match note {
+        LoadNote::Packing { bytes, .. } if bytes < LONG => {}
+        LoadNote::Packing { bytes, why } => {
+            let again = why.map_or(String::new(), |why| format!(" again ({why})"));
+            let size = crate::output::bytes(bytes);
+            eprintln!("packing the weights for this processor{again}: {size}, this once");
+        }
+        LoadNote::InMemory { why } => {
+            eprintln!("the weights are packed in memory, at every start anew: {why}");
+        }
+    }
 }

@@ -85,6 +85,12 @@ impl Product {
         PackedLayout::of(&self.views()?, self.join, self.allowed_depth())
     }
 
+    /// The layouts of which one is that of [`Self::layout`], found without a look at the weights.
+    pub(crate) fn layout_candidates(&self) -> Vec<PackedLayout> {
+        let views = self.views().unwrap_or_default();
+        PackedLayout::candidates(&views, self.join)
+    }
+
     /// Takes weights that were packed in a layout of [`Self::layout`].
     pub(crate) fn set_packed(&mut self, layout: PackedLayout, bytes: Bytes) {
         self.packed = Some(PackedWeight { layout, bytes });

@@ -12,6 +12,8 @@
 mod pack;
 mod product;
 
+use std::fmt;
+
 use super::{Bits, LayoutError, NBits, ZeroPoints};
 use crate::quantized::{Depth, GROUP};
 
@@ -83,7 +85,23 @@ impl PackedLayout {
     /// # Panics
     /// When a matrix is not [valid](NBits::validate).
     pub fn of(parts: &[NBits<'_>], join: Join, depth: Depth) -> Option<PackedLayout> {
-        let first = parts.first()?;
+        let mut layout = *PackedLayout::candidates(parts, join).first()?;
+        let scales = parts.iter().flat_map(|part| part.scales.iter().copied());
+        layout.scales = number(depth, scales);
+        if layout.zero_points.is_some_and(|kind| kind != Number::U8) {
+            layout.zero_points = Some(number(depth, parts.iter().flat_map(offsets)));
+        }
+        Some(layout)
+    }
+
+    /// The layouts of which [`of`](PackedLayout::of) gives one, without a look at the numbers.
+    ///
+    /// # Panics
+    /// When a matrix is not [valid](NBits::validate).
+    pub fn candidates(parts: &[NBits<'_>], join: Join) -> Vec<PackedLayout> {
+        let Some(first) = parts.first() else {
+            return Vec::new();
+        };
         parts.iter().for_each(NBits::assert_valid);
         let alike = |part: &NBits<'_>| {
             (part.k, part.bits, part.block) == (first.k, first.bits, first.block)
@@ -91,18 +109,14 @@ impl PackedLayout {
         };
         let paired = join == Join::Stacked || (parts.len() == 2 && parts[0].n == parts[1].n);
         if !paired || !parts.iter().all(alike) {
-            return None;
+            return Vec::new();
         }
-        let scales = number(
-            depth,
-            parts.iter().flat_map(|part| part.scales.iter().copied()),
-        );
-        let zero_points = match kind(first) {
-            Kind::Middle => None,
-            Kind::Bytes => Some(Number::U8),
-            Kind::Floats => Some(number(depth, parts.iter().flat_map(offsets))),
+        let zero_points: &[Option<Number>] = match kind(first) {
+            Kind::Middle => &[None],
+            Kind::Bytes => &[Some(Number::U8)],
+            Kind::Floats => &[Some(Number::F16), Some(Number::F32)],
         };
-        let layout = PackedLayout {
+        let layout = |scales, zero_points| PackedLayout {
             n: parts.iter().map(|part| part.n).sum(),
             k: first.k,
             bits: first.bits,
@@ -111,7 +125,11 @@ impl PackedLayout {
             zero_points,
             join,
         };
-        layout.checked_bytes().map(|_| layout)
+        let with = |scales| zero_points.iter().map(move |&kind| layout(scales, kind));
+        let layouts = [Number::F16, Number::F32].into_iter().flat_map(with);
+        layouts
+            .filter(|layout| layout.checked_bytes().is_some())
+            .collect()
     }
 
     /// How many bytes weights take in this layout.
@@ -160,6 +178,28 @@ impl PackedLayout {
     pub(crate) fn panel_bytes(&self) -> usize {
         let zero_points = self.zero_points.map_or(0, Number::bytes) * self.blocks() * ROWS;
         self.quant_bytes() + self.scale_bytes() + zero_points
+    }
+}
+
+/// What a file of packed weights says of them; the same for the same layout only.
+impl fmt::Display for PackedLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |number: Number| match number {
+            Number::U8 => "u8",
+            Number::F16 => "f16",
+            Number::F32 => "f32",
+        };
+        let PackedLayout { n, k, block, .. } = self;
+        let (bits, scales) = (self.bits.count(), name(self.scales));
+        let zero_points = self.zero_points.map_or("middle", name);
+        let join = match self.join {
+            Join::Stacked => "stacked",
+            Join::Gated => "gated",
+        };
+        write!(
+            f,
+            "panels of {ROWS}, {n} x {k}, {bits} bits by {block}, scales {scales}, zero points {zero_points}, {join}"
+        )
     }
 }
 

@@ -186,6 +186,27 @@ impl Kernels {
         self.run(ops::LogSumExp { x })
     }
 
+    /// The largest of a row of logits, of which -infinity is one; `None` where a value is not a number or infinite.
+    pub fn max_of_logits(self, x: &[f32]) -> Option<f32> {
+        self.run(ops::MaxOfLogits { x })
+    }
+
+    /// `out = exp((x - max) / temperature)`, where no `x` is above `max`; gives the sum. Results have the same bits in
+    /// every instruction set.
+    pub fn exp_weights(self, x: &[f32], max: f32, temperature: f32, out: &mut [f32]) -> f64 {
+        self.run(ops::ExpWeights {
+            x,
+            max,
+            temperature,
+            out,
+        })
+    }
+
+    /// For each bound the sum of the values that are not below it, to about four digits.
+    pub fn sums_from<const N: usize>(self, x: &[f32], bounds: [f32; N]) -> [f64; N] {
+        self.run(ops::SumsFrom { x, bounds })
+    }
+
     /// One row of quantised weights as floats, `k` of them: an embedding.
     pub fn dequantize_row(self, weights: &NBits<'_>, row: usize, out: &mut [f32]) {
         weights.assert_valid();

@@ -6,6 +6,7 @@ mod convert;
 mod norm;
 mod rope;
 mod softmax;
+mod weights;
 
 pub(crate) use activation::{GeluTanhMul, SiluMul};
 pub(crate) use arithmetic::{AddAssign, Dot, ScaleAssign};
@@ -13,6 +14,7 @@ pub(crate) use convert::{F16ToF32, F32ToF16, QuantizeI16, widen};
 pub(crate) use norm::RmsNorm;
 pub(crate) use rope::Rope;
 pub(crate) use softmax::{Argmax, LogSumExp, Max, Softmax, exp_assign, max};
+pub(crate) use weights::{ExpWeights, MaxOfLogits, SumsFrom};
 
 use crate::simd::Simd;
 

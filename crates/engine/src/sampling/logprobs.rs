@@ -1,7 +1,8 @@
 //! Log-probabilities of the chosen token and of the likeliest ones.
 
+use inhouse_kernels::Kernels;
+
 use super::candidates::{TopK, max};
-use super::exp::sum_exp;
 use crate::error::EngineError;
 
 /// Most tokens whose log-probabilities can be asked for besides the chosen one's.
@@ -32,6 +33,7 @@ pub struct TopLogprob {
 pub(super) struct LogprobRecorder {
     n_top: usize,
     raw: Vec<f32>,
+    weights: Vec<f32>,
     top: TopK,
 }
 
@@ -45,6 +47,7 @@ impl LogprobRecorder {
         Ok(Self {
             n_top,
             raw: Vec::new(),
+            weights: Vec::new(),
             top: TopK::default(),
         })
     }
@@ -56,7 +59,9 @@ impl LogprobRecorder {
 
     pub(super) fn describe(&mut self, chosen: u32) -> Result<TokenLogprobs, EngineError> {
         let max = max(&self.raw)?;
-        let log_sum = f64::from(max) + sum_exp(&self.raw, max).ln();
+        self.weights.resize(self.raw.len(), 0.0);
+        let sum = Kernels::best().exp_weights(&self.raw, max, 1.0, &mut self.weights);
+        let log_sum = f64::from(max) + sum.ln();
         let logprob = |logit: f32| (f64::from(logit) - log_sum) as f32;
         let mut top = Vec::new();
         if self.n_top > 0 {

@@ -100,6 +100,12 @@ impl SearchOptions {
         !self.do_sample || self.temperature == 0.0
     }
 
+    /// Whether no filter is set, so that every one of `vocab_size` tokens may be drawn.
+    pub(super) fn keeps_all(&self, vocab_size: usize) -> bool {
+        let all_ranks = self.top_k == 0 || self.top_k >= vocab_size;
+        all_ranks && self.top_p == 1.0 && self.min_p == 0.0 && self.typical_p == 1.0
+    }
+
     /// Sets the temperature as a user means it: above 0 switches sampling on, 0 switches it off.
     pub fn set_temperature(&mut self, temperature: f32) {
         self.temperature = temperature;

@@ -99,6 +99,10 @@ impl Sampler {
         self.process(logits);
         let id = match &mut self.random {
             None => argmax(logits)?,
+            Some(random) if self.options.keeps_all(logits.len()) => self
+                .candidates
+                .draw_from_all(logits, self.options.temperature, random.uniform())?
+                .unwrap_or_default(),
             Some(random) => {
                 let candidates = self.candidates.filter(logits, &self.options)?;
                 draw(candidates, random.uniform()).unwrap_or_default()

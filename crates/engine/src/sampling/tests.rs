@@ -163,6 +163,85 @@ proptest! {
     }
 }
 
+// === Large vocabularies, where shortcuts are taken ===
+
+/// Rows of 5,000 logits, from nearly equal ones to few that matter, some of them the same.
+fn large_rows() -> Vec<Vec<f32>> {
+    let row = congruential(5000);
+    [0.0, 1e-3, 0.3, 1.0, 3.0]
+        .map(|width| row.iter().map(|x| x * width).collect())
+        .to_vec()
+}
+
+#[test]
+fn filters_keep_of_many_tokens_what_plain_ones_keep() {
+    for logits in large_rows() {
+        let ranked = sorted(&logits, 0.7);
+        let likeliest = ranked[0].1;
+        for p in [0.01_f32, 0.3, 0.9, 0.999] {
+            let kept = kept_ids(&logits, &sampling(|o| (o.top_p, o.temperature) = (p, 0.7)));
+            let mut run: Vec<u32> = ranked[..kept.len()].iter().map(|&(id, _)| id).collect();
+            run.sort_unstable();
+            assert_eq!(kept, run, "top_p {p}");
+            let mass = |n: usize| ranked[..n].iter().map(|&(_, p)| p).sum::<f64>();
+            assert!(mass(kept.len()) >= f64::from(p) - 1e-6, "top_p {p}");
+            assert!(mass(kept.len() - 1) <= f64::from(p) + 1e-6, "top_p {p}");
+
+            let kept = kept_ids(&logits, &sampling(|o| (o.min_p, o.temperature) = (p, 0.7)));
+            let share = |&(_, probability): &(u32, f64)| probability / likeliest;
+            let surely = ranked
+                .iter()
+                .filter(|it| share(it) > f64::from(p) * (1.0 + 1e-5));
+            let maybe = ranked
+                .iter()
+                .filter(|it| share(it) > f64::from(p) * (1.0 - 1e-5));
+            assert!(
+                (surely.count()..=maybe.count()).contains(&kept.len()),
+                "min_p {p}"
+            );
+        }
+    }
+}
+
+#[test]
+fn typical_p_keeps_of_many_tokens_those_closest_to_the_entropy() {
+    for logits in large_rows() {
+        let ranked = sorted(&logits, 1.0);
+        let entropy: f64 = ranked.iter().map(|&(_, p)| -p * p.ln()).sum();
+        for typical_p in [0.05, 0.5, 0.95] {
+            let options = sampling(|o| o.typical_p = typical_p);
+            let kept: std::collections::HashSet<u32> =
+                kept_ids(&logits, &options).into_iter().collect();
+            let distance = |&&(_, p): &&(u32, f64)| (-p.ln() - entropy).abs();
+            let (inside, outside): (Vec<_>, Vec<_>) =
+                ranked.iter().partition(|(id, _)| kept.contains(id));
+            let mass: f64 = inside.iter().map(|&&(_, p)| p).sum();
+            assert!(mass >= f64::from(typical_p) - 1e-4, "{typical_p}: {mass}");
+            let furthest = inside.iter().map(distance).fold(0.0, f64::max);
+            let closest = outside.iter().map(distance).fold(f64::INFINITY, f64::min);
+            assert!(
+                furthest <= closest + 1e-4,
+                "{typical_p}: {furthest}, {closest}"
+            );
+        }
+    }
+}
+
+#[test]
+fn drawing_from_all_is_drawing_from_every_candidate() {
+    for logits in large_rows() {
+        let mut all = sampler(&sampling(|_| ()), logits.len(), &[0]);
+        // The filter goes the other way, and keeps all that can be drawn.
+        let mut filtered = sampler(&sampling(|o| o.min_p = 1e-30), logits.len(), &[0]);
+        for _ in 0..20 {
+            assert_eq!(
+                all.sample(&mut logits.clone()).unwrap().id,
+                filtered.sample(&mut logits.clone()).unwrap().id
+            );
+        }
+    }
+}
+
 // === Draws ===
 
 /// Pearson's statistic over `n` draws, for tokens with a probability of some size; the rest is one bin.

@@ -50,6 +50,9 @@ pub(crate) struct BenchArgs {
     /// Also measure what the process uses of a core one second after the last token
     #[arg(long)]
     idle: bool,
+    /// Leave out what the machine can do, and with it the shares: for counting instructions
+    #[arg(long)]
+    no_limits: bool,
     #[command(flatten)]
     compute: ComputeFlags,
     /// Print JSON: figures of several runs are objects of median, min and max
@@ -86,7 +89,9 @@ pub(super) fn run(args: BenchArgs, context: &Context) -> anyhow::Result<ExitCode
     } else {
         context.out.line(report.heading())?;
         context.out.table(&table(&report))?;
-        context.out.line(report.limits.describe())?;
+        if let Some(limits) = &report.limits {
+            context.out.line(limits.describe())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -135,12 +140,13 @@ fn time(
                 .push(workload::together(model, &prompts, args.new, cancel)?);
         }
         // The meter's memory is not the model's: the peak is looked at before there is one, when all has run once.
+        timed.peak_memory = timed.peak_memory.or_else(machine::peak_memory);
+        if args.no_limits {
+            continue;
+        }
         let meter = match &meter {
             Some(meter) => meter,
-            None => {
-                timed.peak_memory = machine::peak_memory();
-                meter.insert(Meter::new(info.threads, machine::memory())?)
-            }
+            None => meter.insert(Meter::new(info.threads, machine::memory())?),
         };
         timed.limits.push(meter.rates(kernels));
     }
@@ -200,7 +206,7 @@ impl Timed {
                 share_of_token: figure::rounded(self.sampling_s / token_s, 5),
             },
             idle_share_of_core: self.idle_share.map(|share| figure::rounded(share, 4)),
-            limits: Limits::of(&self.limits),
+            limits: (!args.no_limits).then(|| Limits::of(&self.limits)),
             lines,
             batch,
         }
@@ -220,11 +226,15 @@ impl Timed {
     }
 
     /// What the limits beside each run would have allowed, over the time it took.
-    fn shares(&self, taken: impl Iterator<Item = f64>, allowed: impl Fn(&Rates) -> f64) -> Figure {
+    fn shares(
+        &self,
+        taken: impl Iterator<Item = f64>,
+        allowed: impl Fn(&Rates) -> f64,
+    ) -> Option<Figure> {
         let shares = taken
             .zip(&self.limits)
             .map(|(taken, rates)| allowed(rates) / taken);
-        Figure::of(shares, 4)
+        (!self.limits.is_empty()).then(|| Figure::of(shares, 4))
     }
 }
 

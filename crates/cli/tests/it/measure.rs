@@ -67,6 +67,11 @@ fn bench_prints_a_table_for_people() {
     let shown = User::new().run(&[
         "bench", "-m", folder, "-p", "4", "-n", "2", "-r", "1", "--idle",
     ]);
+    let bare = User::new().run(&["bench", "-m", folder, "-p", "4", "-n", "2", "--no-limits"]);
+    assert!(
+        bare.contains("prefill 4") && !bare.contains("limits:"),
+        "{bare}"
+    );
     for word in [
         "status: 0",
         "median",

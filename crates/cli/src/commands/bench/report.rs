@@ -27,7 +27,7 @@ pub(super) struct Report {
     pub(super) batch: Option<Batch>,
     pub(super) sampling: Sampling,
     pub(super) idle_share_of_core: Option<f64>,
-    pub(super) limits: Limits,
+    pub(super) limits: Option<Limits>,
 }
 
 /// One length of prompt. Shares are of what the limits allow: 1 is all of it.
@@ -35,10 +35,10 @@ pub(super) struct Report {
 pub(super) struct Line {
     pub(super) prompt_tokens: u32,
     pub(super) prefill_tok_s: Figure,
-    pub(super) prefill_share: Figure,
+    pub(super) prefill_share: Option<Figure>,
     pub(super) ttft_s: Figure,
     pub(super) decode_tok_s: Figure,
-    pub(super) decode_share: Figure,
+    pub(super) decode_share: Option<Figure>,
 }
 
 /// Several sequences decoded together.
@@ -48,7 +48,7 @@ pub(super) struct Batch {
     pub(super) prompt_tokens: u32,
     /// Of all sequences.
     pub(super) tok_s: Figure,
-    pub(super) share: Figure,
+    pub(super) share: Option<Figure>,
     pub(super) ratio_to_one: f64,
 }
 
@@ -107,9 +107,11 @@ pub(super) fn table(report: &Report) -> Table {
         ("max", Right),
         ("of the limit", Right),
     ]);
-    let mut row = |name: String, figure: &Figure, digits: usize, share: Option<f64>| {
+    let mut row = |name: String, figure: &Figure, digits: usize, share: Option<Figure>| {
         let show = |value: f64| format!("{value:.digits$}");
-        let share = share.map_or(String::new(), |share| format!("{:.0} %", share * 100.0));
+        let share = share.map_or(String::new(), |share| {
+            format!("{:.0} %", share.median * 100.0)
+        });
         table.row([
             name,
             show(figure.median),
@@ -120,16 +122,15 @@ pub(super) fn table(report: &Report) -> Table {
     };
     for line in &report.lines {
         let tokens = line.prompt_tokens;
-        let (prefill, decode) = (line.prefill_share.median, line.decode_share.median);
         let name = format!("prefill {tokens}, tokens/s");
-        row(name, &line.prefill_tok_s, 1, Some(prefill));
+        row(name, &line.prefill_tok_s, 1, line.prefill_share);
         row(format!("first token of {tokens}, s"), &line.ttft_s, 3, None);
         let name = format!("decode after {tokens}, tokens/s");
-        row(name, &line.decode_tok_s, 1, Some(decode));
+        row(name, &line.decode_tok_s, 1, line.decode_share);
     }
     if let Some(batch) = &report.batch {
         let name = format!("{} together, tokens/s in all", batch.sequences);
-        row(name, &batch.tok_s, 1, Some(batch.share.median));
+        row(name, &batch.tok_s, 1, batch.share);
         let name = format!("{} together, times one", batch.sequences);
         row(name, &Figure::of([batch.ratio_to_one], 2), 2, None);
     }

@@ -119,23 +119,17 @@ fn isa(env: &dyn Env) -> anyhow::Result<Option<Isa>> {
     let Some(name) = env.get(env::INHOUSE_ISA) else {
         return Ok(None);
     };
-    let names =
-        |isas: &mut dyn Iterator<Item = Isa>| isas.map(Isa::name).collect::<Vec<_>>().join(", ");
-    let Some(isa) = Isa::from_name(&name) else {
-        let known = names(&mut Isa::ALL.iter().copied());
-        return Err(UsageError(format!(
-            "INHOUSE_ISA is {name:?}; known instruction sets are {known}"
-        ))
-        .into());
-    };
-    if !isa.is_available() {
-        let here = names(&mut Isa::available());
-        return Err(UsageError(format!(
-            "INHOUSE_ISA is {name}, which this processor lacks; it has {here}"
-        ))
-        .into());
+    match Isa::from_name(&name) {
+        Some(isa) if isa.is_available() => Ok(Some(isa)),
+        _ => {
+            let here: Vec<_> = Isa::available().map(Isa::name).collect();
+            let message = format!(
+                "INHOUSE_ISA is {name:?}, which this machine does not have; it has {}",
+                here.join(", ")
+            );
+            Err(UsageError(message).into())
+        }
     }
-    Ok(Some(isa))
 }
 
 fn hub(env: &dyn Env, home: &Path) -> HubSettings {
@@ -275,8 +269,19 @@ mod tests {
                 &HashMap::from([("HOME", "/u"), ("INHOUSE_ISA", name)]),
             )
         };
-        assert_eq!(isa("portable").unwrap().isa, Some(Isa::Portable));
-        let error = isa("mmx").unwrap_err();
-        assert!(error.to_string().contains("portable, avx2"), "{error}");
+        for there in Isa::available() {
+            assert_eq!(isa(there.name()).unwrap().isa, Some(there));
+        }
+        let absent = Isa::ALL.iter().filter(|isa| !isa.is_available());
+        let here: Vec<_> = Isa::available().map(Isa::name).collect();
+        for name in absent.map(|isa| isa.name()).chain(["mmx", "AVX2"]) {
+            let error = isa(name).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .ends_with(&format!("; it has {}", here.join(", "))),
+                "{error}"
+            );
+        }
     }
 }

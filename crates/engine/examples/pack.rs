@@ -1,5 +1,6 @@
 //! Times a pack: `cargo run --release -p inhouse-engine --example pack -- FOLDER [MB [THREADS]]` writes one of 2200 MB into
 //! FOLDER, opens it a few times, which verifies all of it, and removes it.
+#![allow(clippy::print_stdout, reason = "a program, not the library")]
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -110,6 +110,13 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Stores `LANES` bytes: whole numbers from -127 to 127.
     unsafe fn store_i8(self, x: Self::F, to: *mut i8);
 
+    /// Asks for bytes that will be read soon to be brought nearer, where the processor takes such hints. The
+    /// address need not be valid.
+    #[inline(always)]
+    fn prefetch(self, from: *const u8, bytes: usize) {
+        let _ = (from, bytes);
+    }
+
     /// The inner loop of a product with packed weights: adds to `sums` the products of `M` rows of 32
     /// activations with `V` vectors of features. `PART` 0 is all 32, 1 and 2 are the first and the last 16.
     ///

@@ -30,6 +30,9 @@ pub enum Then {
 
 /// Bytes of weights that a tile's stretch of `k` has: about half of the nearest cache.
 const STRETCH_BYTES: usize = 16 << 10;
+/// How far ahead of a single row's products weights are fetched, in bytes: enough to have twice as many of them on
+/// their way as a core waits for by itself. Beyond the end of a task they are those of the next.
+const AHEAD: usize = 8 << 10;
 /// The most vectors that are worked on together.
 const MOST_VECTORS: usize = 4;
 /// Bytes of weights that make a task, at least: enough that handing it out costs nothing beside it.
@@ -78,10 +81,10 @@ pub(crate) fn matmul(
             output,
         };
         match x.records() {
-            Records::Single(x) => kernels.run(Task { x, work }),
-            Records::SingleDeep(x) => kernels.run(Task { x, work }),
-            Records::Quads(x) => kernels.run(Task { x, work }),
-            Records::QuadsDeep(x) => kernels.run(Task { x, work }),
+            Records::Single(x) => work.run(kernels, x),
+            Records::SingleDeep(x) => work.run(kernels, x),
+            Records::Quads(x) => work.run(kernels, x),
+            Records::QuadsDeep(x) => work.run(kernels, x),
         }
     });
 }
@@ -95,26 +98,28 @@ struct Work<'a> {
     output: Output<'a>,
 }
 
-struct Task<'a, const M: usize, const P: usize> {
-    x: &'a [Record<M, P>],
-    work: Work<'a>,
-}
-
-impl<const M: usize, const P: usize> Op for Task<'_, M, P> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let layout = self.work.weights.layout();
-        // Only the form that most models have is compiled without zero points of its own; and blocks of 16 have
-        // a scale for each half of a group.
+impl Work<'_> {
+    /// Every form is an algorithm of its own, compiled apart: together they make functions that compilers take
+    /// minutes for. Only the form that most models have has one without zero points; blocks of 16 have a scale for
+    /// each half of a group.
+    fn run<const M: usize, const P: usize>(self, kernels: Kernels, x: &[Record<M, P>]) {
+        let layout = *self.weights.layout();
+        let work = self;
         match (layout.bits, layout.block < GROUP, layout.zero_points) {
-            (Bits::Four, false, None) => self.multiply::<S, false, 1, false>(s),
-            (Bits::Four, false, Some(_)) => self.multiply::<S, false, 1, true>(s),
-            (Bits::Four, true, _) => self.multiply::<S, false, 2, true>(s),
-            (Bits::Eight, false, _) => self.multiply::<S, true, 1, true>(s),
-            (Bits::Eight, true, _) => self.multiply::<S, true, 2, true>(s),
+            (Bits::Four, false, None) => kernels.run(Task::<M, P, false, 1, false> { x, work }),
+            (Bits::Four, false, Some(_)) => kernels.run(Task::<M, P, false, 1, true> { x, work }),
+            (Bits::Four, true, _) => kernels.run(Task::<M, P, false, 2, true> { x, work }),
+            (Bits::Eight, false, _) => kernels.run(Task::<M, P, true, 1, true> { x, work }),
+            (Bits::Eight, true, _) => kernels.run(Task::<M, P, true, 2, true> { x, work }),
         }
     }
+}
+
+/// `WIDE`: 8 bits; `H`: how many scales 32 values have; `ZP`: zero points are not the middle, or are taken as if
+/// they were not.
+struct Task<'a, const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP: bool> {
+    x: &'a [Record<M, P>],
+    work: Work<'a>,
 }
 
 /// `V` vectors of output features: where their parts of the panels begin.
@@ -139,11 +144,12 @@ struct Room<'a> {
     numbers: Numbers<'a>,
 }
 
-impl<const M: usize, const P: usize> Task<'_, M, P> {
-    /// `WIDE`: 8 bits; `H`: how many scales 32 values have; `ZP`: zero points are not the middle, or are
-    /// taken as if they were not.
+impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP: bool> Op
+    for Task<'_, M, P, WIDE, H, ZP>
+{
+    type Output = ();
     #[inline(always)]
-    fn multiply<S: Simd, const WIDE: bool, const H: usize, const ZP: bool>(&self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let layout = self.work.weights.layout();
         let vectors = self.work.panels.len() * (ROWS / S::LANES);
         let width = vectors.max(MOST_VECTORS) * S::LANES;
@@ -164,40 +170,32 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
                 // One row reads panels as they lie. Four rows times three vectors are as many sums as 32
                 // registers have room for, and times one what 16 have.
                 match (M, S::LANES, S::REGISTERS) {
-                    (1, 4, _) => self.all_columns::<S, 4, WIDE, H, ZP>(s, vectors, &mut room),
-                    (1, 8, _) => self.all_columns::<S, 2, WIDE, H, ZP>(s, vectors, &mut room),
-                    (1, ..) | (_, _, ..32) => {
-                        self.all_columns::<S, 1, WIDE, H, ZP>(s, vectors, &mut room)
-                    }
-                    _ => self.all_columns::<S, 3, WIDE, H, ZP>(s, vectors, &mut room),
+                    (1, 4, _) => self.all_columns::<S, 4>(s, vectors, &mut room),
+                    (1, 8, _) => self.all_columns::<S, 2>(s, vectors, &mut room),
+                    (1, ..) | (_, _, ..32) => self.all_columns::<S, 1>(s, vectors, &mut room),
+                    _ => self.all_columns::<S, 3>(s, vectors, &mut room),
                 }
                 self.finish(s, room.totals, width);
             },
         );
     }
+}
 
+impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP: bool>
+    Task<'_, M, P, WIDE, H, ZP>
+{
     #[inline(always)]
-    fn all_columns<S: Simd, const V: usize, const WIDE: bool, const H: usize, const ZP: bool>(
-        &self,
-        s: S,
-        vectors: usize,
-        room: &mut Room<'_>,
-    ) {
+    fn all_columns<S: Simd, const V: usize>(&self, s: S, vectors: usize, room: &mut Room<'_>) {
         for vector in (0..vectors).step_by(V) {
             // The last ones may be done twice, which leaves the same totals; where there are fewer than `V`,
             // what comes of those beyond is not used.
-            self.columns::<S, V, WIDE, H, ZP>(s, vector.min(vectors.saturating_sub(V)), room);
+            self.columns::<S, V>(s, vector.min(vectors.saturating_sub(V)), room);
         }
     }
 
     /// The totals of `V` vectors of features, for all rows.
     #[inline(always)]
-    fn columns<S: Simd, const V: usize, const WIDE: bool, const H: usize, const ZP: bool>(
-        &self,
-        s: S,
-        vector: usize,
-        room: &mut Room<'_>,
-    ) {
+    fn columns<S: Simd, const V: usize>(&self, s: S, vector: usize, room: &mut Room<'_>) {
         let layout = self.work.weights.layout();
         let groups = layout.groups();
         let columns = self.place::<S, V>(vector);
@@ -208,7 +206,7 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
             // Weights are met once, so that making floats of their numbers beforehand gains nothing.
             // SAFETY: panels and records have all groups; the totals were just measured.
             unsafe {
-                self.tile::<S, V, WIDE, H, ZP, true>(
+                self.tile::<S, V>(
                     s,
                     &columns,
                     0..groups,
@@ -225,7 +223,7 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
         let stretch = (STRETCH_BYTES / per_group).next_multiple_of(layout.block.div_ceil(GROUP));
         for start in (0..groups).step_by(stretch) {
             let range = start..groups.min(start + stretch);
-            self.numbers::<S, V, WIDE, ZP>(s, &columns, range.clone(), &mut room.numbers);
+            self.numbers::<S, V>(s, &columns, range.clone(), &mut room.numbers);
             for (i, x) in self.x.chunks_exact(groups).enumerate() {
                 let totals = &mut room.totals[i * M * room.width + vector * S::LANES..];
                 assert!(totals.len() >= (M - 1) * room.width + V * S::LANES);
@@ -233,7 +231,7 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
                 // SAFETY: panels and records have all groups of the range, numbers were just made of them;
                 // the totals were just measured.
                 unsafe {
-                    self.tile::<S, V, WIDE, H, ZP, false>(
+                    self.tile::<S, V>(
                         s,
                         &columns,
                         range.clone(),
@@ -273,7 +271,7 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
 
     /// Makes floats of the scales and zero points of these groups, for many rows to use them.
     #[inline(always)]
-    fn numbers<S: Simd, const V: usize, const WIDE: bool, const ZP: bool>(
+    fn numbers<S: Simd, const V: usize>(
         &self,
         s: S,
         columns: &Columns<V>,
@@ -293,8 +291,7 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
         {
             for v in 0..V {
                 // SAFETY: panels have all blocks below `blocks()`.
-                let (scale, offset) =
-                    unsafe { self.number::<S, V, WIDE, ZP>(s, columns, v, block) };
+                let (scale, offset) = unsafe { self.number::<S, V>(s, columns, v, block) };
                 s.put(scale, &mut scales[v * S::LANES..]);
                 if ZP {
                     s.put(offset, &mut offsets[v * S::LANES..]);
@@ -308,7 +305,7 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
     /// # Safety
     /// The panels that `columns` points into have this block.
     #[inline(always)]
-    unsafe fn number<S: Simd, const V: usize, const WIDE: bool, const ZP: bool>(
+    unsafe fn number<S: Simd, const V: usize>(
         &self,
         s: S,
         columns: &Columns<V>,
@@ -339,18 +336,11 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
     /// Adds up the products of `M` rows and `V` vectors of features over some groups.
     ///
     /// # Safety
-    /// The panels that `columns` points into and `x` have all these groups; unless it is `DIRECT`, `numbers` has
+    /// The panels that `columns` points into and `x` have all these groups; unless it is one row, `numbers` has
     /// the blocks of all of them. At `totals` there are `M` times `V` vectors, `width` floats from row to row.
     #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "all of them are the tile")]
-    unsafe fn tile<
-        S: Simd,
-        const V: usize,
-        const WIDE: bool,
-        const H: usize,
-        const ZP: bool,
-        const DIRECT: bool,
-    >(
+    unsafe fn tile<S: Simd, const V: usize>(
         &self,
         s: S,
         columns: &Columns<V>,
@@ -363,6 +353,8 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
         let layout = self.work.weights.layout();
         let (group_bytes, block_log) = (layout.group_bytes(), layout.block.ilog2());
         let first_block = groups.start * GROUP >> block_log;
+        // Quants and numbers of a panel, as if they lay mixed.
+        let step = layout.panel_bytes() / layout.groups();
         let mut sums = [[s.splat(0.0); V]; M];
         if groups.start > 0 {
             for (m, sums) in sums.iter_mut().enumerate() {
@@ -375,6 +367,10 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
         for g in groups {
             // SAFETY: the caller vouches for the group.
             let x = unsafe { x.get_unchecked(g) };
+            if M == 1 {
+                let ahead = columns.quants[0].wrapping_add(g * step + AHEAD);
+                s.prefetch(ahead, step);
+            }
             let quants = columns.quants.map(
                 #[inline(always)]
                 |quants| quants.wrapping_add(g * group_bytes),
@@ -423,8 +419,8 @@ impl<const M: usize, const P: usize> Task<'_, M, P> {
                     let at = (block * V + v) * S::LANES;
                     // SAFETY: the caller vouches for the block.
                     let (scale, offset) = unsafe {
-                        if DIRECT {
-                            self.number::<S, V, WIDE, ZP>(s, columns, v, first_block + block)
+                        if M == 1 {
+                            self.number::<S, V>(s, columns, v, first_block + block)
                         } else {
                             let offset = if ZP {
                                 numbers.offsets.as_ptr().add(at)

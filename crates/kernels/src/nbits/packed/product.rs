@@ -352,7 +352,7 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
     ) {
         let layout = self.work.weights.layout();
         let (group_bytes, block_log) = (layout.group_bytes(), layout.block.ilog2());
-        let first_block = groups.start * GROUP >> block_log;
+        let first_block = (groups.start * GROUP) >> block_log;
         // Quants and numbers of a panel, as if they lay mixed.
         let step = layout.panel_bytes() / layout.groups();
         let mut sums = [[s.splat(0.0); V]; M];
@@ -435,9 +435,8 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
                         sums[m][v] = s.mul_add(s.to_f32(products[m][v]), scale, sums[m][v]);
                     }
                     if ZP {
-                        for m in 0..M {
-                            sums[m][v] =
-                                s.neg_mul_add(offset, s.splat(x.sums[part][m]), sums[m][v]);
+                        for (sums, &x) in sums.iter_mut().zip(&x.sums[part]) {
+                            sums[v] = s.neg_mul_add(offset, s.splat(x), sums[v]);
                         }
                     }
                 }

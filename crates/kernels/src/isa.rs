@@ -1,5 +1,7 @@
 //! Which instruction sets there are, and which of them this processor has.
 
+use crate::Kernels;
+
 /// An instruction set that kernels are built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
@@ -7,23 +9,44 @@ pub enum Isa {
     Portable,
     /// x86-64 with AVX2, FMA and F16C.
     Avx2,
+    /// The same with the dot products of bytes (VNNI) of processors without AVX-512.
+    AvxVnni,
     /// x86-64 with AVX-512 (F, BW, DQ, VL) and its dot products of bytes (VNNI).
     Avx512Vnni,
-    /// 64-bit Arm; dot products of bytes are used where the processor has them.
+    /// 64-bit Arm.
     Neon,
+    /// 64-bit Arm with dot products of bytes.
+    NeonDot,
+    /// 64-bit Arm with products of matrices of bytes as well.
+    NeonI8mm,
+    /// WebAssembly with 128-bit vectors.
+    Wasm,
 }
 
 impl Isa {
-    /// Every instruction set, the slowest first.
-    pub const ALL: &[Isa] = &[Isa::Portable, Isa::Avx2, Isa::Avx512Vnni, Isa::Neon];
+    /// Every instruction set, of each architecture the slowest first.
+    pub const ALL: &[Isa] = &[
+        Isa::Portable,
+        Isa::Avx2,
+        Isa::AvxVnni,
+        Isa::Avx512Vnni,
+        Isa::Neon,
+        Isa::NeonDot,
+        Isa::NeonI8mm,
+        Isa::Wasm,
+    ];
 
     /// The name used in settings and reports.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Portable => "portable",
             Isa::Avx2 => "avx2",
+            Isa::AvxVnni => "avxvnni",
             Isa::Avx512Vnni => "avx512vnni",
             Isa::Neon => "neon",
+            Isa::NeonDot => "neon-dotprod",
+            Isa::NeonI8mm => "neon-i8mm",
+            Isa::Wasm => "simd128",
         }
     }
 
@@ -34,20 +57,7 @@ impl Isa {
 
     /// Whether this build and this processor have it.
     pub fn is_available(self) -> bool {
-        match self {
-            Isa::Portable => true,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => crate::arch::avx2::Avx2::detect().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => crate::arch::avx512::Avx512::detect().is_some(),
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon => crate::arch::neon::Neon::detect().is_some(),
-            #[allow(
-                unreachable_patterns,
-                reason = "which ones are left depends on the target"
-            )]
-            _ => false,
-        }
+        Kernels::new(self).is_some()
     }
 
     /// The fastest one that is available.
@@ -69,6 +79,7 @@ mod tests {
     fn names_are_read_back() {
         for &isa in Isa::ALL {
             assert_eq!(Isa::from_name(isa.name()), Some(isa));
+            assert!(Kernels::new(isa).is_none_or(|kernels| kernels.isa() == isa));
         }
         assert_eq!(Isa::from_name("AVX2"), None);
     }

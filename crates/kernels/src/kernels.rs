@@ -2,7 +2,13 @@
 
 use half::f16;
 
+#[cfg(target_arch = "aarch64")]
+use crate::arch::neon;
 use crate::arch::portable::Portable;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::arch::wasm;
+#[cfg(target_arch = "x86_64")]
+use crate::arch::{avx2, avx512};
 use crate::attention::{self, AttentionShape, KvPage, QueryRow};
 use crate::dense::{self, Dense};
 use crate::nbits::float::DequantizeRow;
@@ -20,17 +26,50 @@ pub struct Kernels {
     token: Token,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Token {
-    Portable(Portable),
+/// Names each token and its type once, of those that this build has.
+macro_rules! tokens {
+    ($($(#[$built:meta])* $token:ident($type:ty): $isa:ident,)*) => {
+        #[derive(Clone, Copy, Debug)]
+        enum Token {
+            $($(#[$built])* $token($type),)*
+        }
+
+        impl Kernels {
+            /// Which instruction set it is.
+            pub fn isa(self) -> Isa {
+                match self.token {
+                    $($(#[$built])* Token::$token(_) => Isa::$isa,)*
+                }
+            }
+
+            /// Runs an algorithm as it was compiled for this instruction set.
+            pub(crate) fn run<O: Op>(self, op: O) -> O::Output {
+                match self.token {
+                    $($(#[$built])* Token::$token(s) => s.vectorize(op),)*
+                }
+            }
+        }
+    };
+}
+
+tokens! {
+    Portable(Portable): Portable,
     #[cfg(target_arch = "x86_64")]
-    Avx2(crate::arch::avx2::Avx2),
+    Avx2(avx2::Avx2<{ avx2::PAIRS }>): Avx2,
     #[cfg(target_arch = "x86_64")]
-    Avx512(crate::arch::avx512::Avx512),
+    AvxVnni(avx2::Avx2<{ avx2::VNNI }>): AvxVnni,
+    #[cfg(all(test, target_arch = "x86_64"))]
+    AvxVnniOfAvx512(avx2::Avx2<{ avx2::VNNI_OF_AVX512 }>): AvxVnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(avx512::Avx512): Avx512Vnni,
     #[cfg(target_arch = "aarch64")]
-    Neon(crate::arch::neon::Neon<false>),
+    Neon(neon::Neon<{ neon::PLAIN }>): Neon,
     #[cfg(target_arch = "aarch64")]
-    NeonDot(crate::arch::neon::Neon<true>),
+    NeonDot(neon::Neon<{ neon::DOT }>): NeonDot,
+    #[cfg(target_arch = "aarch64")]
+    NeonI8mm(neon::Neon<{ neon::I8MM }>): NeonI8mm,
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Wasm(wasm::Wasm): Wasm,
 }
 
 impl Kernels {
@@ -39,15 +78,21 @@ impl Kernels {
         let token = match isa {
             Isa::Portable => Token::Portable(Portable),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => Token::Avx2(crate::arch::avx2::Avx2::detect()?),
+            Isa::Avx2 => Token::Avx2(avx2::Avx2::detect()?),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => Token::Avx512(crate::arch::avx512::Avx512::detect()?),
+            Isa::AvxVnni => Token::AvxVnni(avx2::Avx2::detect()?.with_vnni()?),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => Token::Avx512Vnni(avx512::Avx512::detect()?),
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => {
-                let neon = crate::arch::neon::Neon::detect()?;
-                neon.with_dot_products()
-                    .map_or(Token::Neon(neon), Token::NeonDot)
+            Isa::Neon => Token::Neon(neon::Neon::detect()?),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => Token::NeonDot(neon::Neon::detect()?.with_dot_products()?),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonI8mm => {
+                Token::NeonI8mm(neon::Neon::detect()?.with_dot_products()?.with_matrices()?)
             }
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Wasm => Token::Wasm(wasm::Wasm::new()),
             #[allow(
                 unreachable_patterns,
                 reason = "which ones are left depends on the target"
@@ -64,40 +109,13 @@ impl Kernels {
         })
     }
 
-    /// Which instruction set it is.
-    pub fn isa(self) -> Isa {
-        match self.token {
-            Token::Portable(_) => Isa::Portable,
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx2(_) => Isa::Avx2,
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx512(_) => Isa::Avx512Vnni,
-            #[cfg(target_arch = "aarch64")]
-            Token::Neon(_) | Token::NeonDot(_) => Isa::Neon,
-        }
-    }
-
-    /// NEON as processors before Armv8.2 have it.
-    #[cfg(all(test, target_arch = "aarch64"))]
-    pub(crate) fn without_dot_products() -> Option<Kernels> {
+    /// What AVX-VNNI computes, with the instructions of AVX-512.
+    #[cfg(all(test, target_arch = "x86_64"))]
+    pub(crate) fn avx_vnni_of_avx512() -> Option<Kernels> {
+        let token = avx2::Avx2::detect()?.with_vnni_of_avx512()?;
         Some(Kernels {
-            token: Token::Neon(crate::arch::neon::Neon::detect()?),
+            token: Token::AvxVnniOfAvx512(token),
         })
-    }
-
-    /// Runs an algorithm as it was compiled for this instruction set.
-    pub(crate) fn run<O: Op>(self, op: O) -> O::Output {
-        match self.token {
-            Token::Portable(s) => s.vectorize(op),
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx2(s) => s.vectorize(op),
-            #[cfg(target_arch = "x86_64")]
-            Token::Avx512(s) => s.vectorize(op),
-            #[cfg(target_arch = "aarch64")]
-            Token::Neon(s) => s.vectorize(op),
-            #[cfg(target_arch = "aarch64")]
-            Token::NeonDot(s) => s.vectorize(op),
-        }
     }
 }
 

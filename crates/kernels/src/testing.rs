@@ -31,12 +31,11 @@ impl Random {
     }
 }
 
-/// The kernels of every instruction set this machine has, and on Arm also those without the dot
-/// products that are otherwise chosen where there are some.
+/// The kernels of every instruction set this machine has, and what AVX-VNNI computes where AVX-512 can.
 pub(crate) fn every_isa() -> impl Iterator<Item = Kernels> {
     let all = Isa::available().map(|isa| Kernels::new(isa).expect("it is available"));
-    #[cfg(target_arch = "aarch64")]
-    let all = all.chain(Kernels::without_dot_products());
+    #[cfg(target_arch = "x86_64")]
+    let all = all.chain(Kernels::avx_vnni_of_avx512());
     all
 }
 

@@ -1,4 +1,5 @@
-//! AVX2 with fused multiplication and half precision: eight lanes, 16 registers.
+//! AVX2 with fused multiplication and half precision: eight lanes, 16 registers; and the same with the dot
+//! products of bytes (VNNI) that processors without AVX-512 got later.
 
 use std::arch::x86_64::*;
 
@@ -6,16 +7,33 @@ use half::{bf16, f16};
 
 use crate::simd::{Op, Simd};
 
-/// Made by [`detect`](Avx2::detect) only, so having one proves the features.
+/// Made by the functions below only, so having one proves the features: `DOT` says how bytes are multiplied.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Avx2(());
+pub(crate) struct Avx2<const DOT: u8>(());
 
-impl Avx2 {
-    /// The features named here are those that `vectorize` enables.
-    pub(crate) fn detect() -> Option<Avx2> {
+/// As AVX2 does: pairs of products in 16 bits first.
+pub(crate) const PAIRS: u8 = 0;
+/// With AVX-VNNI.
+pub(crate) const VNNI: u8 = 1;
+/// With the same instruction as AVX-512 has it: what tests run where there is no AVX-VNNI.
+pub(crate) const VNNI_OF_AVX512: u8 = 2;
+
+// The features named here are those that `vectorize` enables.
+impl Avx2<PAIRS> {
+    pub(crate) fn detect() -> Option<Avx2<PAIRS>> {
         let all = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("f16c");
+        all.then_some(Avx2(()))
+    }
+
+    pub(crate) fn with_vnni(self) -> Option<Avx2<VNNI>> {
+        is_x86_feature_detected!("avxvnni").then_some(Avx2(()))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_vnni_of_avx512(self) -> Option<Avx2<VNNI_OF_AVX512>> {
+        let all = is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512vnni");
         all.then_some(Avx2(()))
     }
 }
@@ -23,28 +41,42 @@ impl Avx2 {
 /// An expression of intrinsics and, where the caller vouches for them, pointers.
 macro_rules! vectors {
     ($($body:tt)*) => {
-        // SAFETY: an `Avx2` exists only where `detect` saw the features. Pointers are read and
+        // SAFETY: an `Avx2` exists only where its features were seen. Pointers are read and
         // written as far as the contract of the method says, for which its caller vouches.
         unsafe { $($body)* }
     };
 }
 
-impl Simd for Avx2 {
+impl<const DOT: u8> Simd for Avx2<DOT> {
     type F = __m256;
     type I = __m256i;
     type B = __m256i;
 
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
-    const WIDE_BIAS: i32 = 128;
+    const WIDE_BIAS: i32 = if DOT == PAIRS { 128 } else { 0 };
 
     #[inline(always)]
     fn vectorize<O: Op>(self, op: O) -> O::Output {
         #[target_feature(enable = "avx2,fma,f16c")]
-        fn inner<O: Op>(s: Avx2, op: O) -> O::Output {
+        fn pairs<S: Simd, O: Op>(s: S, op: O) -> O::Output {
             op.run(s)
         }
-        vectors! { inner(self, op) }
+        #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+        fn vnni<S: Simd, O: Op>(s: S, op: O) -> O::Output {
+            op.run(s)
+        }
+        #[target_feature(enable = "avx2,fma,f16c,avx512vl,avx512vnni")]
+        fn vnni_of_avx512<S: Simd, O: Op>(s: S, op: O) -> O::Output {
+            op.run(s)
+        }
+        vectors! {
+            match DOT {
+                PAIRS => pairs(self, op),
+                VNNI => vnni(self, op),
+                _ => vnni_of_avx512(self, op),
+            }
+        }
     }
 
     #[inline(always)]
@@ -205,18 +237,30 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn wide_weights(self, a: __m256i) -> __m256i {
+        if DOT != PAIRS {
+            return a;
+        }
         vectors! { _mm256_xor_si256(a, _mm256_set1_epi8(-128)) }
     }
     #[inline(always)]
     fn dot(self, sum: __m256i, weights: __m256i, activations: __m256i) -> __m256i {
-        // Two products of at most 15 * 127 do not saturate the 16 bits they are added up in.
         vectors! {
-            let pairs = _mm256_maddubs_epi16(weights, activations);
-            _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+            match DOT {
+                VNNI => _mm256_dpbusd_avx_epi32(sum, weights, activations),
+                VNNI_OF_AVX512 => _mm256_dpbusd_epi32(sum, weights, activations),
+                _ => {
+                    // Two products of at most 15 * 127 do not saturate the 16 bits they are added up in.
+                    let pairs = _mm256_maddubs_epi16(weights, activations);
+                    _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+                }
+            }
         }
     }
     #[inline(always)]
     fn dot_wide(self, sum: __m256i, weights: __m256i, activations: __m256i) -> __m256i {
+        if DOT != PAIRS {
+            return self.dot(sum, weights, activations);
+        }
         // Weights are -128 to 127 here. With the sign moved to the activations, two products are at
         // most 2 * 128 * 127, which is just below what 16 bits hold.
         vectors! {
@@ -234,7 +278,8 @@ impl Simd for Avx2 {
         }
     }
 
-    /// Sums of pairs stay in 16 bits for all 32 values: eight times two products of at most 15 * 127.
+    /// Without VNNI, sums of pairs stay in 16 bits for all 32 values: eight times two products of at most
+    /// 15 * 127.
     #[inline(always)]
     unsafe fn dot_units<const M: usize, const V: usize, const WIDE: bool, const PART: usize>(
         self,
@@ -261,6 +306,8 @@ impl Simd for Avx2 {
                             let x = self.splat_bytes(activations.add((four * M + m) * 4));
                             if WIDE {
                                 sums[m][v] = self.dot_wide(sums[m][v], unit, x);
+                            } else if DOT != PAIRS {
+                                sums[m][v] = self.dot(sums[m][v], unit, x);
                             } else {
                                 pairs[m][v] = _mm256_add_epi16(pairs[m][v], _mm256_maddubs_epi16(unit, x));
                             }
@@ -268,7 +315,7 @@ impl Simd for Avx2 {
                     }
                 }
             }
-            if !WIDE {
+            if !WIDE && DOT == PAIRS {
                 let ones = _mm256_set1_epi16(1);
                 for m in 0..M {
                     for v in 0..V {

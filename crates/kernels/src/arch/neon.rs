@@ -7,26 +7,37 @@ use half::{bf16, f16};
 
 use crate::simd::{Op, Simd};
 
-/// Made by [`detect`](Neon::detect) only, so having one proves the features: NEON, and where `DOT` is
-/// set the dot products of bytes that came with Armv8.2.
+/// Made by the functions below only, so having one proves the features: `BYTES` says how bytes are multiplied.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Neon<const DOT: bool>(());
+pub(crate) struct Neon<const BYTES: u8>(());
 
-impl Neon<false> {
-    pub(crate) fn detect() -> Option<Neon<false>> {
+/// With multiplications that every NEON has.
+pub(crate) const PLAIN: u8 = 0;
+/// With the dot products that came with Armv8.2.
+pub(crate) const DOT: u8 = 1;
+/// With those and the products of matrices that came with Armv8.6.
+pub(crate) const I8MM: u8 = 2;
+
+impl Neon<PLAIN> {
+    pub(crate) fn detect() -> Option<Neon<PLAIN>> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Neon(()))
     }
 
-    /// The same with dot products, if the processor has them.
-    pub(crate) fn with_dot_products(self) -> Option<Neon<true>> {
+    pub(crate) fn with_dot_products(self) -> Option<Neon<DOT>> {
         std::arch::is_aarch64_feature_detected!("dotprod").then_some(Neon(()))
+    }
+}
+
+impl Neon<DOT> {
+    pub(crate) fn with_matrices(self) -> Option<Neon<I8MM>> {
+        std::arch::is_aarch64_feature_detected!("i8mm").then_some(Neon(()))
     }
 }
 
 /// An expression of intrinsics and, where the caller vouches for them, pointers.
 macro_rules! vectors {
     ($($body:tt)*) => {
-        // SAFETY: a `Neon` exists only where `detect` saw the feature. Pointers are read and written
+        // SAFETY: a `Neon` exists only where its features were seen. Pointers are read and written
         // as far as the contract of the method says, for which its caller vouches.
         unsafe { $($body)* }
     };
@@ -34,7 +45,7 @@ macro_rules! vectors {
 
 /// `sdot` in one of its forms. The intrinsics for it are not stable yet.
 ///
-/// It is for use where `DOT` is set, and touches nothing but its registers.
+/// It is for use where dot products were seen, and touches nothing but its registers.
 macro_rules! sdot {
     ($sum:expr, $weights:expr, $x:expr, $form:literal) => {{
         let mut sum: int32x4_t = $sum;
@@ -50,7 +61,26 @@ macro_rules! sdot {
     }};
 }
 
-impl<const DOT: bool> Simd for Neon<DOT> {
+/// `smmla`: adds to the four sums the products of two rows of eight weights with two of eight activations.
+/// The intrinsic for it is not stable yet.
+///
+/// It is for use where products of matrices were seen, and touches nothing but its registers.
+macro_rules! smmla {
+    ($sums:expr, $weights:expr, $x:expr) => {{
+        let mut sums: int32x4_t = $sums;
+        asm!(
+            ".arch_extension i8mm",
+            "smmla {sums:v}.4s, {weights:v}.16b, {x:v}.16b",
+            sums = inout(vreg) sums,
+            weights = in(vreg) $weights,
+            x = in(vreg) $x,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+        sums
+    }};
+}
+
+impl<const BYTES: u8> Simd for Neon<BYTES> {
     type F = float32x4_t;
     type I = int32x4_t;
     type B = uint8x16_t;
@@ -232,7 +262,7 @@ impl<const DOT: bool> Simd for Neon<DOT> {
     fn dot(self, sum: int32x4_t, weights: uint8x16_t, activations: uint8x16_t) -> int32x4_t {
         vectors! {
             let (weights, x) = (vreinterpretq_s8_u8(weights), vreinterpretq_s8_u8(activations));
-            if DOT {
+            if BYTES >= DOT {
                 sdot!(sum, weights, x, ".16b")
             } else {
                 let low = vmull_s8(vget_low_s8(weights), vget_low_s8(x));
@@ -253,5 +283,129 @@ impl<const DOT: bool> Simd for Neon<DOT> {
             let x = vreinterpret_u32_s8(vmovn_s16(vcombine_s16(x, x)));
             to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(x))
         }
+    }
+
+    /// With four rows, one load brings the activations of all of them to the dot products.
+    #[inline(always)]
+    unsafe fn dot_units<const M: usize, const V: usize, const WIDE: bool, const PART: usize>(
+        self,
+        mut sums: [[int32x4_t; V]; M],
+        weights: [*const u8; V],
+        activations: *const i8,
+    ) -> [[int32x4_t; V]; M] {
+        vectors! {
+            if BYTES == I8MM && M == 4 {
+                return self.matrix_units::<M, V, WIDE, PART>(sums, weights, activations);
+            }
+            for d in 0..4 {
+                for half in 0..2 {
+                    if PART == 2 - half {
+                        continue;
+                    }
+                    let rows = activations.add((half * 4 + d) * M * 4);
+                    for v in 0..V {
+                        let unit = self.unit::<WIDE>(weights[v], d, half);
+                        if BYTES >= DOT && M == 4 {
+                            let (unit, x) = (vreinterpretq_s8_u8(unit), vld1q_s8(rows));
+                            sums[0][v] = sdot!(sums[0][v], unit, x, ".4b[0]");
+                            sums[1][v] = sdot!(sums[1][v], unit, x, ".4b[1]");
+                            sums[2][v] = sdot!(sums[2][v], unit, x, ".4b[2]");
+                            sums[3][v] = sdot!(sums[3][v], unit, x, ".4b[3]");
+                        } else {
+                            for (m, sums) in sums.iter_mut().enumerate() {
+                                sums[v] = self.dot(sums[v], unit, self.splat_bytes(rows.add(m * 4)));
+                            }
+                        }
+                    }
+                }
+            }
+            sums
+        }
+    }
+}
+
+impl<const BYTES: u8> Neon<BYTES> {
+    /// Four values of four features, of the first 16 values of each or of the last.
+    ///
+    /// # Safety
+    /// As that of `dot_units`.
+    #[inline(always)]
+    unsafe fn unit<const WIDE: bool>(
+        self,
+        weights: *const u8,
+        d: usize,
+        half: usize,
+    ) -> uint8x16_t {
+        vectors! {
+            let unit = self.load_bytes(weights.add(64 * if WIDE { half * 4 + d } else { d }));
+            match (WIDE, half) {
+                (true, _) => self.wide_weights(unit),
+                (false, 0) => self.low_nibbles(unit),
+                (false, _) => self.high_nibbles(unit),
+            }
+        }
+    }
+
+    /// `dot_units` of four rows with products of matrices: two units are eight values of two features and
+    /// of two more, which meet eight of two rows.
+    ///
+    /// # Safety
+    /// As that of `dot_units`. The processor has the instruction, and `M` is 4.
+    #[inline(always)]
+    unsafe fn matrix_units<const M: usize, const V: usize, const WIDE: bool, const PART: usize>(
+        self,
+        mut sums: [[int32x4_t; V]; M],
+        weights: [*const u8; V],
+        activations: *const i8,
+    ) -> [[int32x4_t; V]; M] {
+        vectors! {
+            // For each pair of features and pair of rows: both sums of the first feature, both of the other.
+            let mut squares = [[[vdupq_n_s32(0); 2]; 2]; V];
+            for v in 0..V {
+                for r in 0..2 {
+                    squares[v][0][r] = vzip1q_s32(sums[2 * r][v], sums[2 * r + 1][v]);
+                    squares[v][1][r] = vzip2q_s32(sums[2 * r][v], sums[2 * r + 1][v]);
+                }
+            }
+            for d in [0, 2] {
+                for half in 0..2 {
+                    if PART == 2 - half {
+                        continue;
+                    }
+                    let rows = activations.add((half * 4 + d) * 16).cast::<u8>();
+                    let rows = zip_words(vld1q_u8(rows), vld1q_u8(rows.add(16)));
+                    for v in 0..V {
+                        let features = zip_words(
+                            self.unit::<WIDE>(weights[v], d, half),
+                            self.unit::<WIDE>(weights[v], d + 1, half),
+                        );
+                        for f in 0..2 {
+                            for r in 0..2 {
+                                squares[v][f][r] = smmla!(squares[v][f][r], features[f], rows[r]);
+                            }
+                        }
+                    }
+                }
+            }
+            for v in 0..V {
+                for r in 0..2 {
+                    sums[2 * r][v] = vuzp1q_s32(squares[v][0][r], squares[v][1][r]);
+                    sums[2 * r + 1][v] = vuzp2q_s32(squares[v][0][r], squares[v][1][r]);
+                }
+            }
+            sums
+        }
+    }
+}
+
+/// Words of both vectors in turn, as two vectors.
+///
+/// # Safety
+/// The processor has NEON.
+#[inline(always)]
+unsafe fn zip_words(a: uint8x16_t, b: uint8x16_t) -> [uint8x16_t; 2] {
+    vectors! {
+        let (a, b) = (vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b));
+        [vreinterpretq_u8_u32(vzip1q_u32(a, b)), vreinterpretq_u8_u32(vzip2q_u32(a, b))]
     }
 }

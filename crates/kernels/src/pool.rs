@@ -150,5 +150,16 @@ impl<T> Base<T> {
 // SAFETY: all that is done with it is to make slices that do not overlap, each for one thread.
 unsafe impl<T: Send> Sync for Base<T> {}
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests;
+
+#[cfg(all(test, target_family = "wasm"))]
+#[test]
+fn without_threads_the_caller_does_it_all() {
+    let pool = Pool::new(4);
+    let _awake = pool.awake();
+    assert_eq!(pool.threads(), 1);
+    let mut data = [0; 10];
+    pool.chunks_mut(&mut data, 3, |i, piece| piece.fill(i));
+    assert_eq!(data, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]);
+}

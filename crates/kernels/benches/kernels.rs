@@ -1,12 +1,15 @@
 //! What a decoder does to a row, at the sizes of Phi-4-mini, in every instruction set this machine has.
 //!
-//! `cargo bench -p inhouse-kernels`, or with `-- rms_norm` for one of them. Two threads where there is a pool.
+//! `cargo bench -p inhouse-kernels --bench kernels`, or with `-- rms_norm` for one of them. Two threads where there is a pool.
 #![allow(missing_docs, reason = "the macro makes public items")]
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use half::f16;
-use inhouse_kernels::{AttentionShape, Isa, Kernels, KvPage, Pool, QueryRow};
+use inhouse_kernels::{
+    AttentionShape, Bits, Depth, Isa, Join, Kernels, KvPage, NBits, Packed, PackedLayout, Pool,
+    QuantizedRows, QueryRow, Then, ZeroPoints,
+};
 
 const HIDDEN: usize = 3072;
 const FEED_FORWARD: usize = 8192;
@@ -169,4 +172,52 @@ fn attention_of_a_token_after_2048(bencher: Bencher<'_, '_>, isa: &str) {
 #[divan::bench(args = sets(), sample_count = 20)]
 fn attention_of_a_prompt_of_512(bencher: Bencher<'_, '_>, isa: &str) {
     attend(bencher, isa, 0, 512);
+}
+
+/// The product of `rows` rows of activations and one 4-bit matrix of the feed-forward, packed, quantising them included.
+///
+/// Eight matrices in turn, so that none is in a cache when its turn comes: one row is to be as fast as memory.
+fn product(bencher: Bencher<'_, '_>, isa: &str, rows: usize, depth: Depth) {
+    const BLOCK: usize = 32;
+    const MATRICES: usize = 8;
+    let (kernels, pool) = (kernels(isa), Pool::new(THREADS));
+    let quants: Vec<u8> = (0..FEED_FORWARD * HIDDEN / 2)
+        .map(|i| (i * 31 + i / 97) as u8)
+        .collect();
+    let weights = NBits {
+        n: FEED_FORWARD,
+        k: HIDDEN,
+        bits: Bits::Four,
+        block: BLOCK,
+        quants: &quants,
+        scales: &vec![0.01; FEED_FORWARD * HIDDEN / BLOCK],
+        zero_points: ZeroPoints::None,
+    };
+    let layout =
+        PackedLayout::of(&[weights], Join::Stacked, depth).expect("one matrix fits itself");
+    let mut bytes = vec![0; layout.bytes()];
+    layout.pack(&pool, &[weights], 0..layout.pieces(), &mut bytes);
+    let matrices = vec![bytes; MATRICES];
+    let activations = values(rows * HIDDEN);
+    let (mut x, mut out) = (QuantizedRows::new(), vec![0.0; rows * FEED_FORWARD]);
+    let mut turn = 0;
+    bencher
+        .counter(BytesCount::new(layout.bytes()))
+        .counter(ItemsCount::new(rows * FEED_FORWARD * HIDDEN))
+        .bench_local(|| {
+            turn = (turn + 1) % MATRICES;
+            let weights = Packed::new(layout, &matrices[turn]).expect("it was packed");
+            x.quantize(kernels, &pool, black_box(&activations), rows, HIDDEN, depth);
+            kernels.matmul_packed(&pool, &weights, &x, Then::Store, &mut out);
+        });
+}
+
+#[divan::bench(args = sets(), consts = [1, 8, 64], sample_count = 20)]
+fn product_int8<const ROWS: usize>(bencher: Bencher<'_, '_>, isa: &str) {
+    product(bencher, isa, ROWS, Depth::Eight);
+}
+
+#[divan::bench(args = sets(), consts = [1, 8, 64], sample_count = 20)]
+fn product_int15<const ROWS: usize>(bencher: Bencher<'_, '_>, isa: &str) {
+    product(bencher, isa, ROWS, Depth::Fifteen);
 }

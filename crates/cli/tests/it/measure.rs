@@ -88,6 +88,32 @@ fn bench_prints_a_table_for_people() {
 }
 
 #[test]
+fn the_scripts_that_time_other_engines_parse() {
+    let bench = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench");
+    for script in [
+        "peers",
+        "run_genai.py",
+        "run_llama.py",
+        "make_phi4mini.py",
+        "make_phi4mini_gguf.py",
+    ] {
+        let check = "import sys; compile(open(sys.argv[1]).read(), sys.argv[1], 'exec')";
+        let output = std::process::Command::new("python3")
+            .args(["-c", check])
+            .arg(bench.join(script))
+            .output();
+        let Ok(output) = output else {
+            return; // no python3 here
+        };
+        assert!(
+            output.status.success(),
+            "{script}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+#[test]
 fn every_zoo_folder_is_verified_in_both_modes() {
     let user = User::new();
     for folder in zoo_folders() {

@@ -183,16 +183,11 @@ impl Crew {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn all_asleep(&self) -> bool {
-        let asleep = |bed: &Apart<Bed>| bed.0.asleep.load(Ordering::SeqCst);
-        self.beds.iter().all(asleep)
-    }
-
-    #[cfg(test)]
-    pub(super) fn none_asleep(&self) -> bool {
-        let asleep = |bed: &Apart<Bed>| bed.0.asleep.load(Ordering::SeqCst);
-        !self.beds.iter().any(asleep)
+    /// How many threads sleep.
+    #[cfg(all(test, not(target_family = "wasm")))]
+    pub(super) fn asleep(&self) -> usize {
+        let asleep = |bed: &&Apart<Bed>| bed.0.asleep.load(Ordering::SeqCst);
+        self.beds.iter().filter(asleep).count()
     }
 
     /// Waits for a task for thread `number` and claims it; `None` when it is to stop.

@@ -145,7 +145,7 @@ fn idle_threads_sleep_and_wake_again() {
         let pool = Pool::new(threads);
         for _ in 0..3 {
             meet(&pool);
-            wait_until(|| pool.crew.all_asleep());
+            wait_until(|| pool.crew.asleep() == pool.threads() - 1);
             meet(&pool);
         }
     }
@@ -156,16 +156,16 @@ fn threads_are_awake_before_the_first_job_and_sleep_after_the_last() {
     for threads in [2, 3, 4, 8, 17] {
         let pool = Pool::new(threads);
         for _ in 0..3 {
-            wait_until(|| pool.crew.all_asleep());
+            wait_until(|| pool.crew.asleep() == pool.threads() - 1);
             let outer = pool.awake();
-            wait_until(|| pool.crew.none_asleep());
+            wait_until(|| pool.crew.asleep() == 0);
             let inner = pool.awake();
             meet(&pool);
             drop(outer);
             meet(&pool);
-            assert!(pool.crew.none_asleep(), "one still holds them awake");
+            assert_eq!(pool.crew.asleep(), 0, "one still holds them awake");
             drop(inner);
-            wait_until(|| pool.crew.all_asleep());
+            wait_until(|| pool.crew.asleep() == pool.threads() - 1);
         }
     }
 }
@@ -176,7 +176,7 @@ fn threads_that_begin_to_sleep_are_woken_all_the_same() {
     for _ in 0..500 {
         drop(pool.awake());
         let _awake = pool.awake();
-        wait_until(|| pool.crew.none_asleep());
+        wait_until(|| pool.crew.asleep() == 0);
     }
 }
 
@@ -205,7 +205,7 @@ fn callers_come_and_go_while_others_hold_the_threads_awake() {
             4 * 100 * 47,
             "{threads} threads"
         );
-        wait_until(|| pool.crew.all_asleep());
+        wait_until(|| pool.crew.asleep() == pool.threads() - 1);
     }
 }
 
@@ -239,7 +239,7 @@ fn a_panic_while_awake_is_passed_on_and_lets_go() {
             }));
             assert!(result.is_err());
             meet(&pool);
-            wait_until(|| pool.crew.all_asleep());
+            wait_until(|| pool.crew.asleep() == pool.threads() - 1);
         }
     }
 }

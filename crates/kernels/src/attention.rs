@@ -77,6 +77,18 @@ pub enum KvPage<'a> {
         /// Values.
         v: &'a [f32],
     },
+    /// One byte a value: integers from -127 to 127 with a scale for each head and position, made by
+    /// [`Kernels::quantize_i8`].
+    Int8 {
+        /// Keys.
+        k: &'a [i8],
+        /// Scales of the keys, `[kv_heads, page_tokens]`.
+        k_scales: &'a [f32],
+        /// Values.
+        v: &'a [i8],
+        /// Scales of the values, like those of the keys.
+        v_scales: &'a [f32],
+    },
 }
 
 impl KvPage<'_> {
@@ -84,6 +96,18 @@ impl KvPage<'_> {
         match self {
             KvPage::Half { k, v, .. } => [k.len(), v.len()],
             KvPage::F32 { k, v } => [k.len(), v.len()],
+            KvPage::Int8 { k, v, .. } => [k.len(), v.len()],
+        }
+    }
+
+    /// Whether there are as many scales as the form asks for.
+    fn has_scales(&self, lines: usize) -> bool {
+        match self {
+            KvPage::Half { k_scales, .. } => k_scales.len() == lines,
+            KvPage::F32 { .. } => true,
+            KvPage::Int8 {
+                k_scales, v_scales, ..
+            } => k_scales.len() == lines && v_scales.len() == lines,
         }
     }
 }
@@ -217,13 +241,8 @@ fn check(shape: &AttentionShape, q: &[f32], rows: &[QueryRow], sequences: &[&[Kv
             k == expected && v == expected,
             "a page has {k} and {v} values, not {expected}"
         );
-        if let KvPage::Half { k_scales, .. } = page {
-            assert_eq!(
-                k_scales.len(),
-                kv_heads * page_tokens,
-                "a page lacks scales"
-            );
-        }
+        let lines = kv_heads * page_tokens;
+        assert!(page.has_scales(lines), "a page has not {lines} scales");
     }
 }
 

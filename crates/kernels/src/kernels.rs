@@ -183,6 +183,11 @@ impl Kernels {
         self.run(ops::QuantizeI16 { from, to })
     }
 
+    /// As [`quantize_i16`](Kernels::quantize_i16), to 8-bit integers from -127 to 127.
+    pub fn quantize_i8(self, from: &[f32], to: &mut [i8]) -> f32 {
+        self.run(ops::QuantizeI8 { from, to })
+    }
+
     /// The index of the largest value, the first of equals. What is not a number never wins; where
     /// nothing else is there, and for no values at all, it is 0.
     pub fn argmax(self, x: &[f32]) -> usize {

@@ -10,7 +10,7 @@ mod weights;
 
 pub(crate) use activation::{GeluTanhMul, SiluMul};
 pub(crate) use arithmetic::{AddAssign, Dot, ScaleAssign};
-pub(crate) use convert::{F16ToF32, F32ToF16, QuantizeI16, widen};
+pub(crate) use convert::{F16ToF32, F32ToF16, QuantizeI8, QuantizeI16, widen};
 pub(crate) use norm::RmsNorm;
 pub(crate) use rope::Rope;
 pub(crate) use softmax::{Argmax, LogSumExp, Max, Softmax, exp_assign, max};

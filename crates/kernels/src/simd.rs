@@ -61,6 +61,17 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
 
     /// Reads `LANES` bytes, as numbers from 0 to 255.
     unsafe fn load_u8(self, from: *const u8) -> Self::F;
+    /// Reads `LANES` bytes, as numbers from -128 to 127.
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> Self::F {
+        // SAFETY: passed on.
+        let x = unsafe { self.load_u8(from.cast()) };
+        // Those with the highest bit are 256 too large.
+        self.sub(
+            x,
+            self.zero_if_less(x, self.splat(128.0), self.splat(256.0)),
+        )
+    }
     /// Reads `LANES` bytes: twice as many numbers from 0 to 15, of each byte the low half first.
     unsafe fn load_nibbles(self, from: *const u8) -> [Self::F; 2];
 
@@ -237,3 +248,4 @@ element!(f32, 0.0, load);
 element!(f16, f16::ZERO, load_f16);
 element!(bf16, bf16::ZERO, load_bf16);
 element!(i16, 0, load_i16);
+element!(i8, 0, load_i8);

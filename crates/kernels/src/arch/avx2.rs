@@ -117,6 +117,10 @@ impl<const DOT: u8> Simd for Avx2<DOT> {
         vectors! { _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()))) }
     }
     #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> __m256 {
+        vectors! { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_nibbles(self, from: *const u8) -> [__m256; 2] {
         vectors! {
             // Each byte in 16 bits, the high half moved up to the byte beside it.

@@ -90,6 +90,10 @@ impl Simd for Avx512 {
         vectors! { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast()))) }
     }
     #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> __m512 {
+        vectors! { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_nibbles(self, from: *const u8) -> [__m512; 2] {
         vectors! {
             // Each byte in 16 bits, the high half moved up to the byte beside it.

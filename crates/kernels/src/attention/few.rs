@@ -16,8 +16,9 @@ use crate::{Kernels, Pool};
 /// Positions that a task has. Stretches start at multiples of it, so that results depend neither on
 /// the number of threads nor on what is computed along with them.
 const STRETCH: usize = 128;
-/// The most queries that are worked on at a time.
-const TOGETHER: usize = 8;
+/// The most queries that are worked on at a time. More would convert keys and values less often, but the
+/// tiles for them take long to compile and gain little: the memory is waited for.
+const TOGETHER: usize = 4;
 /// Tasks that there should be for each thread, so that none waits long for another.
 const TASKS_PER_THREAD: usize = 4;
 
@@ -169,14 +170,12 @@ impl Block {
 
 impl Part<'_> {
     fn run<F: Form>(self, kernels: Kernels, heads: Range<usize>) {
-        // Chunks of like sizes: nine queries are five and four.
+        // Chunks of like sizes: five queries are three and two, not four and one.
         let queries = self.queries();
         match queries.div_ceil(queries.div_ceil(TOGETHER)) {
             1 => kernels.run(stretch::Task::<F, 1>::new(self, heads)),
             2 => kernels.run(stretch::Task::<F, 2>::new(self, heads)),
             3 => kernels.run(stretch::Task::<F, 3>::new(self, heads)),
-            4 => kernels.run(stretch::Task::<F, 4>::new(self, heads)),
-            5..=6 => kernels.run(stretch::Task::<F, 6>::new(self, heads)),
             _ => kernels.run(stretch::Task::<F, TOGETHER>::new(self, heads)),
         }
     }

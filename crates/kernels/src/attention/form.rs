@@ -28,6 +28,10 @@ macro_rules! with_form {
                 type $form = $crate::attention::form::Single;
                 $call
             }
+            Some(KvPage::Int8 { .. }) => {
+                type $form = $crate::attention::form::Int8;
+                $call
+            }
         }
     };
 }
@@ -80,6 +84,29 @@ impl Form for Single {
     fn values<'a>(page: &KvPage<'a>) -> (&'a [f32], Option<&'a [f32]>) {
         match *page {
             KvPage::F32 { v, .. } => (v, None),
+            _ => mixed(),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Int8;
+
+impl Form for Int8 {
+    type Key = i8;
+    type Value = i8;
+
+    #[inline(always)]
+    fn keys<'a>(page: &KvPage<'a>) -> (&'a [i8], Option<&'a [f32]>) {
+        match *page {
+            KvPage::Int8 { k, k_scales, .. } => (k, Some(k_scales)),
+            _ => mixed(),
+        }
+    }
+    #[inline(always)]
+    fn values<'a>(page: &KvPage<'a>) -> (&'a [i8], Option<&'a [f32]>) {
+        match *page {
+            KvPage::Int8 { v, v_scales, .. } => (v, Some(v_scales)),
             _ => mixed(),
         }
     }

@@ -175,6 +175,12 @@ impl Task<'_> {
                 KvPage::Half { k, k_scales, .. } => {
                     self.widen_lines(s, k, Some(k_scales), lines, to, width);
                 }
+                KvPage::Int8 { v, v_scales, .. } if VALUES => {
+                    self.widen_lines(s, v, Some(v_scales), lines, to, width);
+                }
+                KvPage::Int8 { k, k_scales, .. } => {
+                    self.widen_lines(s, k, Some(k_scales), lines, to, width);
+                }
                 KvPage::F32 { k, v } => {
                     self.widen_lines(s, if VALUES { v } else { k }, None, lines, to, width);
                 }

@@ -14,42 +14,107 @@ struct Cache {
 enum Page {
     Half(Vec<i16>, Vec<f32>, Vec<f16>),
     F32(Vec<f32>, Vec<f32>),
+    Int8([Vec<i8>; 2], [Vec<f32>; 2]),
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
     Half,
     F32,
+    Int8,
 }
 
 impl Form {
+    const ALL: [Form; 3] = [Form::Half, Form::F32, Form::Int8];
+
     /// Each form in turn.
     fn of(number: usize) -> Form {
-        [Form::Half, Form::F32][number % 2]
+        Form::ALL[number % 3]
     }
-}
 
-/// Powers of two, so that fixed-point keys are exact as floats.
-fn key_scale(token: usize) -> f32 {
-    1.0 / (1_u32 << (10 + token % 3)) as f32
-}
+    /// The scale of a key at a position: a power of two, so that what was rounded is exact as a float.
+    fn key_scale(self, token: usize) -> f32 {
+        let bits = if self == Form::Half { 10 } else { 5 };
+        1.0 / (1_u32 << (bits + token % 3)) as f32
+    }
 
-fn to_fixed(x: f32, token: usize) -> i16 {
-    (x / key_scale(token)).round() as i16
+    fn value_scale(token: usize) -> f32 {
+        1.0 / (1_u32 << (5 + token % 2)) as f32
+    }
+
+    /// What a key becomes in this form.
+    fn key(self, x: f32, token: usize) -> f32 {
+        let scale = self.key_scale(token);
+        match self {
+            Form::F32 => x,
+            Form::Half => (x / scale).round() * scale,
+            Form::Int8 => (x / scale).round().clamp(-127.0, 127.0) * scale,
+        }
+    }
+
+    /// What a value becomes in this form.
+    fn value(self, x: f32, token: usize) -> f32 {
+        let scale = Form::value_scale(token);
+        match self {
+            Form::F32 => x,
+            Form::Half => f16::from_f32(x).to_f32(),
+            Form::Int8 => (x / scale).round().clamp(-127.0, 127.0) * scale,
+        }
+    }
+
+    /// A page of keys and values that this form holds exactly, or that are not numbers; the first is of this position.
+    fn page(self, k: Vec<f32>, v: Vec<f32>, first: usize, shape: &AttentionShape) -> Page {
+        let token = |line: usize| first + line % shape.page_tokens;
+        // Where there is nothing, scales are no numbers either.
+        let scales = |x: &[f32], scale: &dyn Fn(usize) -> f32| -> Vec<f32> {
+            let lines = x.chunks(shape.head_dim).enumerate();
+            lines
+                .map(|(line, x)| {
+                    if x[0].is_nan() {
+                        f32::NAN
+                    } else {
+                        scale(token(line))
+                    }
+                })
+                .collect()
+        };
+        let k_scales = scales(&k, &|token| self.key_scale(token));
+        let v_scales = scales(&v, &Form::value_scale);
+        let whole = |x: &[f32], scales: &[f32]| -> Vec<f32> {
+            let values = x.iter().enumerate();
+            values
+                .map(|(i, x)| x / scales[i / shape.head_dim])
+                .collect()
+        };
+        match self {
+            Form::F32 => Page::F32(k, v),
+            Form::Half => {
+                let k = whole(&k, &k_scales).into_iter().map(|x| x as i16);
+                Page::Half(
+                    k.collect(),
+                    k_scales,
+                    v.into_iter().map(f16::from_f32).collect(),
+                )
+            }
+            Form::Int8 => {
+                let [k, v] = [whole(&k, &k_scales), whole(&v, &v_scales)]
+                    .map(|x| x.into_iter().map(|x| x as i8).collect());
+                Page::Int8([k, v], [k_scales, v_scales])
+            }
+        }
+    }
 }
 
 impl Cache {
     /// Pages for `tokens` positions; what they do not fill of the last is not a number.
     fn new(random: &mut Random, shape: &AttentionShape, tokens: usize, form: Form) -> Cache {
-        let half = form == Form::Half;
         let (heads, dim) = (shape.kv_heads, shape.head_dim);
-        let mut values = |exact: fn(f32, usize) -> f32| -> Vec<f32> {
+        let mut values = |held: &dyn Fn(f32, usize) -> f32| -> Vec<f32> {
             let random = random.floats(tokens * heads * dim).into_iter().enumerate();
-            let exact = |(i, x)| if half { exact(x, i / (heads * dim)) } else { x };
-            random.map(exact).collect()
+            random.map(|(i, x)| held(x, i / (heads * dim))).collect()
         };
-        let k = values(|x, token| to_fixed(x, token) as f32 * key_scale(token));
-        let v = values(|x, _| f16::from_f32(x).to_f32());
+        let k = values(&|x, token| form.key(x, token));
+        let v = values(&|x, token| form.value(x, token));
         let page = |values: &[f32], page: usize| {
             let mut out = vec![f32::NAN; heads * shape.page_tokens * dim];
             for (at, out) in out.chunks_exact_mut(dim).enumerate() {
@@ -63,28 +128,9 @@ impl Cache {
             }
             out
         };
-        let to_half = |x: Vec<f32>| x.into_iter().map(f16::from_f32).collect();
-        let pages = (0..tokens.div_ceil(shape.page_tokens)).map(|i| {
-            if half {
-                let first = i * shape.page_tokens;
-                let token = |at: usize| first + at % shape.page_tokens;
-                let scales = (0..heads * shape.page_tokens)
-                    .map(|at| {
-                        if token(at) < tokens {
-                            key_scale(token(at))
-                        } else {
-                            f32::NAN
-                        }
-                    })
-                    .collect();
-                let keys = page(&k, i).into_iter().enumerate();
-                let keys = keys.map(|(at, x)| to_fixed(x, token(at / dim))).collect();
-                Page::Half(keys, scales, to_half(page(&v, i)))
-            } else {
-                Page::F32(page(&k, i), page(&v, i))
-            }
-        });
-        let pages = pages.collect();
+        let pages = (0..tokens.div_ceil(shape.page_tokens))
+            .map(|i| form.page(page(&k, i), page(&v, i), i * shape.page_tokens, shape))
+            .collect();
         Cache { k, v, pages }
     }
 
@@ -94,6 +140,12 @@ impl Cache {
             .map(|page| match page {
                 Page::Half(k, k_scales, v) => KvPage::Half { k, k_scales, v },
                 Page::F32(k, v) => KvPage::F32 { k, v },
+                Page::Int8([k, v], [k_scales, v_scales]) => KvPage::Int8 {
+                    k,
+                    k_scales,
+                    v,
+                    v_scales,
+                },
             })
             .collect()
     }
@@ -207,14 +259,11 @@ fn every_group_of_heads_and_number_of_rows() {
             for kv_heads in [1, 2, 3] {
                 for rows in [1, 2, 4, 5, 9, 40] {
                     let shape = shape(group * kv_heads, kv_heads, 16, 16);
-                    let caches = [Cache::new(&mut random, &shape, 60, Form::of(rows))];
-                    check(
-                        &mut random,
-                        kernels,
-                        &shape,
-                        &caches,
-                        &causal(0, 60 - rows, rows, usize::MAX),
-                    );
+                    let rows = causal(0, 60 - rows, rows, usize::MAX);
+                    for form in Form::ALL {
+                        let caches = [Cache::new(&mut random, &shape, 60, form)];
+                        check(&mut random, kernels, &shape, &caches, &rows);
+                    }
                 }
             }
         }
@@ -277,9 +326,11 @@ fn long_contexts() {
             (513, 600, 20),
         ] {
             let shape = shape(6, 2, 24, 32);
-            let caches = [Cache::new(&mut random, &shape, tokens, Form::of(tokens))];
             let rows = causal(0, tokens - rows, rows, window);
-            check(&mut random, kernels, &shape, &caches, &rows);
+            for form in Form::ALL {
+                let caches = [Cache::new(&mut random, &shape, tokens, form)];
+                check(&mut random, kernels, &shape, &caches, &rows);
+            }
         }
     }
 }
@@ -394,6 +445,16 @@ fn large_scores_neither_overflow_nor_vanish() {
         );
         assert_eq!(out, [3.0; 4], "{:?}", kernels.isa());
     }
+}
+
+#[test]
+#[should_panic(expected = "of several forms")]
+fn pages_of_several_forms_are_refused() {
+    let shape = shape(1, 1, 1, 4);
+    let mut random = Random::new(10);
+    let caches = [Form::Half, Form::Int8].map(|form| Cache::new(&mut random, &shape, 4, form));
+    let pages = [caches[0].view()[0], caches[1].view()[0]];
+    Kernels::best().attention(&Pool::new(1), &shape, &[], &[], &[&pages], &mut []);
 }
 
 #[test]

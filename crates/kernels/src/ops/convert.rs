@@ -55,29 +55,59 @@ impl Op for QuantizeI16<'_> {
     type Output = f32;
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> f32 {
-        assert_eq!(
-            self.from.len(),
-            self.to.len(),
-            "the operands are of unequal length"
-        );
-        let largest = self
-            .from
-            .iter()
-            .fold(0.0_f32, |largest, x| largest.max(x.abs()));
-        // 0 unless a value is not finite.
-        let poison = self.from.iter().fold(0.0, |poison, x| poison + x * 0.0);
-        if largest == 0.0 || poison.is_nan() {
-            self.to.fill(0);
-            return poison;
-        }
-        let inverse = 32767.0 / largest;
-        for (from, to) in self.from.iter().zip(self.to) {
-            // The cast saturates, which matters for subnormal magnitudes; adding a half towards the sign rounds.
-            let x = from * inverse;
-            *to = (x + 0.5_f32.copysign(x)) as i16;
-        }
-        largest / 32767.0
+        quantize(
+            self.from,
+            self.to,
+            32767.0,
+            #[inline(always)]
+            |x| x as i16,
+        )
     }
+}
+
+/// 8-bit integers and their scale; see [`crate::Kernels::quantize_i8`].
+pub(crate) struct QuantizeI8<'a> {
+    pub(crate) from: &'a [f32],
+    pub(crate) to: &'a mut [i8],
+}
+
+impl Op for QuantizeI8<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f32 {
+        quantize(
+            self.from,
+            self.to,
+            127.0,
+            #[inline(always)]
+            |x| x as i8,
+        )
+    }
+}
+
+/// Rounds to integers of which `highest` is the largest magnitude, and gives their scale.
+#[inline(always)]
+fn quantize<T: Copy + Default>(
+    from: &[f32],
+    to: &mut [T],
+    highest: f32,
+    cast: impl Fn(f32) -> T,
+) -> f32 {
+    assert_eq!(from.len(), to.len(), "the operands are of unequal length");
+    let largest = from.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+    // 0 unless a value is not finite.
+    let poison = from.iter().fold(0.0, |poison, x| poison + x * 0.0);
+    if largest == 0.0 || poison.is_nan() {
+        to.fill(T::default());
+        return poison;
+    }
+    let inverse = highest / largest;
+    for (from, to) in from.iter().zip(to) {
+        // The cast saturates, which matters for subnormal magnitudes; adding a half towards the sign rounds.
+        let x = from * inverse;
+        *to = cast(x + 0.5_f32.copysign(x));
+    }
+    largest / highest
 }
 
 /// `to = from`, from whatever weights are stored as.

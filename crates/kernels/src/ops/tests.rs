@@ -350,3 +350,27 @@ fn quantize_i16_rounds_to_within_half_a_step() {
         assert!(q[0] > 0 && q[1] < 0);
     }
 }
+
+#[test]
+fn quantize_i8_rounds_to_within_half_a_step() {
+    let mut random = Random::new(8);
+    for kernels in every_isa() {
+        for len in 1..130 {
+            let x = random.floats(len);
+            let mut q = vec![0; len];
+            let scale = kernels.quantize_i8(&x, &mut q);
+            let largest = x.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
+            assert_eq!(scale, largest / 127.0);
+            for (&x, &q) in x.iter().zip(&q) {
+                assert!(q > -128, "only whole magnitudes up to 127 have both signs");
+                let error = (x - f32::from(q) * scale).abs();
+                assert!(error <= 0.501 * scale, "{x} became {q} times {scale}");
+            }
+        }
+        let mut q = [1; 3];
+        assert_eq!((kernels.quantize_i8(&[0.0; 3], &mut q), q), (0.0, [0; 3]));
+        assert!(kernels.quantize_i8(&[1.0, f32::NAN, 2.0], &mut q).is_nan());
+        kernels.quantize_i8(&[1e-40, -1e-40, 0.0], &mut q);
+        assert!(q[0] > 0 && q[1] < 0);
+    }
+}

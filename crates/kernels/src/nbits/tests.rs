@@ -196,11 +196,10 @@ fn check_shape(random: &mut Random, pool: &Pool, weights: &Weights, rows: usize,
         }
         let mut float = vec![f32::NAN; rows * n];
         kernels.matmul_nbits_f32(pool, &view, &x, &mut float);
-        for row in 0..rows {
-            for column in 0..n {
-                let at = row * n + column;
-                let (want, size) = weights.product(zp, column, &plain_x[row]);
-                assert_close(&float[at..=at], &[want], size, 2e-6, &what("f32"));
+        for (x, float) in plain_x.iter().zip(float.chunks(n)) {
+            for (column, float) in float.chunks(1).enumerate() {
+                let (want, size) = weights.product(zp, column, x);
+                assert_close(float, &[want], size, 2e-6, &what("f32"));
             }
         }
     }

@@ -189,8 +189,8 @@ mod tests {
         let group: [u8; GROUP] = std::array::from_fn(|i| if i < 16 { (i * 37) as u8 } else { 0 });
         let value = |k: usize| group[k / 2] >> (k % 2 * 4) & 15;
         let packed = interleave(&group);
-        for k in 0..16 {
-            assert_eq!(packed[k], value(k) | value(16 + k) << 4);
+        for (k, &packed) in packed[..16].iter().enumerate() {
+            assert_eq!(packed, value(k) | value(16 + k) << 4);
         }
         assert_eq!(packed[16..], [0; 16]);
     }

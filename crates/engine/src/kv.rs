@@ -3,7 +3,8 @@
 //! A sequence grows page by page, so nothing is allocated for a context that may never be used. A page holds keys
 //! and values of every layer for its positions, each laid out [layer, kv head, position, head_dim]: what
 //! one head of one layer reads is contiguous. In the two-byte form keys are 16-bit integers with a scale for each head
-//! and position, and values halves: see [`KvPage::Half`] for why. Pages are counted references; writing to one that is shared copies it
+//! and position, and values halves: see [`KvPage::Half`] for why. In the one-byte form both are integers with scales.
+//! Pages are counted references; writing to one that is shared copies it
 //! first, so sequences with a common prefix can hold the same pages.
 
 use std::sync::Arc;
@@ -22,15 +23,19 @@ pub enum KvType {
     F16,
     /// Four bytes a value.
     F32,
+    /// One byte a value: half the memory to keep and to read, and not quite the same answers.
+    I8,
 }
 
 impl KvType {
-    /// Bytes of one value.
-    pub fn width(self) -> usize {
-        match self {
-            Self::F16 => 2,
-            Self::F32 => 4,
-        }
+    /// Bytes of the key and the value of one head at one position, with their scales.
+    pub fn bytes(self, head_dim: usize) -> usize {
+        let (values, scales) = match self {
+            Self::F16 => (2 * 2, 1),
+            Self::F32 => (2 * 4, 0),
+            Self::I8 => (2, 2),
+        };
+        head_dim.saturating_mul(values) + scales * size_of::<f32>()
     }
 }
 
@@ -46,8 +51,7 @@ pub(crate) struct KvShape {
 impl KvShape {
     /// Bytes that one token takes in all layers.
     pub(crate) fn bytes_per_token(&self) -> usize {
-        let scales = if self.kind == KvType::F16 { 4 } else { 0 };
-        self.layers * self.kv_heads * (2 * self.head_dim * self.kind.width() + scales)
+        self.layers * self.kv_heads * self.kind.bytes(self.head_dim)
     }
 
     /// Heads of one layer times positions in a page.
@@ -73,20 +77,33 @@ enum Page {
         keys: Box<[f32]>,
         values: Box<[f32]>,
     },
+    /// Keys and values as above, and their scales like those of `Half`.
+    Int8 {
+        keys: Box<[i8]>,
+        key_scales: Box<[f32]>,
+        values: Box<[i8]>,
+        value_scales: Box<[f32]>,
+    },
 }
 
 impl Page {
     fn new(shape: &KvShape) -> Self {
-        let len = shape.layers * shape.plane();
+        let (len, lines) = (shape.layers * shape.plane(), shape.layers * shape.lines());
         match shape.kind {
             KvType::F16 => Self::Half {
                 keys: vec![0; len].into(),
-                scales: vec![0.0; shape.layers * shape.lines()].into(),
+                scales: vec![0.0; lines].into(),
                 values: vec![f16::ZERO; len].into(),
             },
             KvType::F32 => Self::Single {
                 keys: vec![0.0; len].into(),
                 values: vec![0.0; len].into(),
+            },
+            KvType::I8 => Self::Int8 {
+                keys: vec![0; len].into(),
+                key_scales: vec![0.0; lines].into(),
+                values: vec![0; len].into(),
+                value_scales: vec![0.0; lines].into(),
             },
         }
     }
@@ -175,6 +192,15 @@ impl KvCache {
                     keys[at.clone()].copy_from_slice(key);
                     values[at].copy_from_slice(value);
                 }
+                Page::Int8 {
+                    keys,
+                    key_scales,
+                    values,
+                    value_scales,
+                } => {
+                    key_scales[line] = kernels.quantize_i8(key, &mut keys[at.clone()]);
+                    value_scales[line] = kernels.quantize_i8(value, &mut values[at]);
+                }
             }
         }
     }
@@ -183,6 +209,7 @@ impl KvCache {
     pub(crate) fn layer(&self, layer: usize) -> Vec<KvPage<'_>> {
         let (plane, lines) = (self.shape.plane(), self.shape.lines());
         let at = layer * plane..(layer + 1) * plane;
+        let scales_at = layer * lines..(layer + 1) * lines;
         self.pages
             .iter()
             .map(|page| match &**page {
@@ -192,12 +219,23 @@ impl KvCache {
                     values,
                 } => KvPage::Half {
                     k: &keys[at.clone()],
-                    k_scales: &scales[layer * lines..][..lines],
+                    k_scales: &scales[scales_at.clone()],
                     v: &values[at.clone()],
                 },
                 Page::Single { keys, values } => KvPage::F32 {
                     k: &keys[at.clone()],
                     v: &values[at.clone()],
+                },
+                Page::Int8 {
+                    keys,
+                    key_scales,
+                    values,
+                    value_scales,
+                } => KvPage::Int8 {
+                    k: &keys[at.clone()],
+                    k_scales: &key_scales[scales_at.clone()],
+                    v: &values[at.clone()],
+                    v_scales: &value_scales[scales_at.clone()],
                 },
             })
             .collect()
@@ -263,13 +301,44 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_phi_4_mini_takes_129_kib_in_the_two_byte_form() {
+    fn keys_and_values_of_one_byte_come_back_with_their_scales() {
         let shape = KvShape {
-            layers: 32,
-            kv_heads: 8,
-            head_dim: 128,
-            kind: KvType::F16,
+            kind: KvType::I8,
+            ..SHAPE
         };
-        assert_eq!(shape.bytes_per_token(), 129 << 10);
+        let mut cache = KvCache::new(shape);
+        cache.reserve(PAGE_TOKENS + 1);
+        let keys = [127.0, -64.0, 0.0, 1.0, 0.5, -0.25, 0.125, 0.0];
+        let values = keys.map(|x| -4.0 * x);
+        cache.write(Kernels::best(), 1, PAGE_TOKENS, &keys, &values);
+        cache.commit(PAGE_TOKENS + 1);
+        let KvPage::Int8 {
+            k,
+            k_scales,
+            v,
+            v_scales,
+        } = cache.layer(1)[1]
+        else {
+            panic!("pages are of one byte a value")
+        };
+        assert_eq!((&k[..4], k_scales[0]), (&[127, -64, 0, 1][..], 1.0));
+        assert_eq!((&v[..4], v_scales[0]), (&[-127, 64, 0, -1][..], 4.0));
+        let second = PAGE_TOKENS * 4;
+        assert_eq!(&k[second..second + 4], [127, -64, 32, 0]);
+        assert_eq!(k_scales[PAGE_TOKENS], 0.5 / 127.0);
+        assert_eq!(v_scales[PAGE_TOKENS], 2.0 / 127.0);
+    }
+
+    #[test]
+    fn a_token_of_phi_4_mini_takes_129_kib_and_66_with_one_byte_a_value() {
+        for (kind, kib) in [(KvType::F16, 129), (KvType::I8, 66)] {
+            let shape = KvShape {
+                layers: 32,
+                kv_heads: 8,
+                head_dim: 128,
+                kind,
+            };
+            assert_eq!(shape.bytes_per_token(), kib << 10);
+        }
     }
 }

@@ -36,11 +36,10 @@ impl MemoryEstimate {
         let head = match decoder.head_size {
             0 => decoder.hidden_size / decoder.num_attention_heads.max(1),
             size => size,
-        } as u64;
+        };
         let kv_per_token = (decoder.num_hidden_layers as u64)
-            .saturating_mul(2 * decoder.num_key_value_heads as u64)
-            .saturating_mul(head)
-            .saturating_mul(kv.width() as u64);
+            .saturating_mul(decoder.num_key_value_heads as u64)
+            .saturating_mul(kv.bytes(head) as u64);
         // The residual stream, its norm, q, k, v and a feed-forward about four times as wide, each in f32.
         let working = CHUNK_ROWS * (decoder.hidden_size as u64).saturating_mul(16 * 4)
             + 4 * config.vocab_size as u64;

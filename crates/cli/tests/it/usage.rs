@@ -32,7 +32,10 @@ fn wrong_usage_has_status_2() {
     );
     check(&["chat", "--stop", "", "x"], "--stop");
     check(&["chat", "--threads", "0", "x"], "0 is not in 1..=1024");
-    check(&["chat", "--kv", "f8", "x"], "possible values: f16, f32, i8");
+    check(
+        &["chat", "--kv", "f8", "x"],
+        "possible values: f16, f32, i8",
+    );
     check(
         &["chat", "--raw", "--system", "s", "x"],
         "cannot be used with",

@@ -35,7 +35,8 @@ impl KvType {
             Self::F32 => (2 * 4, 0),
             Self::I8 => (2, 2),
         };
-        head_dim.saturating_mul(values) + scales * size_of::<f32>()
+        let scales = scales * size_of::<f32>();
+        head_dim.saturating_mul(values).saturating_add(scales)
     }
 }
 

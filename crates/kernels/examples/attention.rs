@@ -16,40 +16,56 @@ const PAGE_TOKENS: usize = 32;
 /// Caches that take turns, so that none is still near the processor when its turn comes.
 const CACHES: usize = 8;
 
-/// One layer of a sequence in the two-byte form.
-struct Cache {
-    k: Vec<i16>,
-    k_scales: Vec<f32>,
-    v: Vec<f16>,
+/// One layer of a sequence.
+enum Cache {
+    Half(Vec<i16>, Vec<f32>, Vec<f16>),
+    Int8(Vec<i8>, Vec<f32>, Vec<i8>),
 }
 
 impl Cache {
-    fn new(tokens: usize, seed: usize) -> Cache {
+    fn int8(tokens: usize, seed: usize) -> Cache {
+        let lines = tokens.next_multiple_of(PAGE_TOKENS) * KV_HEADS;
+        let number = |i: usize| (((i + seed) * 2_654_435_761) >> 7) % 255;
+        let values = (0..lines * HEAD_DIM).map(|i| (number(i) as i32 - 127) as i8);
+        Cache::Int8(
+            values.clone().collect(),
+            vec![1e-2; lines],
+            values.collect(),
+        )
+    }
+
+    fn half(tokens: usize, seed: usize) -> Cache {
         let lines = tokens.next_multiple_of(PAGE_TOKENS) * KV_HEADS;
         let number = |i: usize| (((i + seed) * 2_654_435_761) >> 7) % 2001;
-        Cache {
-            k: (0..lines * HEAD_DIM)
-                .map(|i| number(i) as i16 - 1000)
-                .collect(),
-            k_scales: vec![1e-3; lines],
-            v: (0..lines * HEAD_DIM)
-                .map(|i| f16::from_f32(number(i) as f32 / 1000.0 - 1.0))
-                .collect(),
-        }
+        let k = (0..lines * HEAD_DIM).map(|i| number(i) as i16 - 1000);
+        let v = (0..lines * HEAD_DIM).map(|i| f16::from_f32(number(i) as f32 / 1000.0 - 1.0));
+        Cache::Half(k.collect(), vec![1e-3; lines], v.collect())
     }
 
     fn pages(&self) -> Vec<KvPage<'_>> {
         let lines = PAGE_TOKENS * KV_HEADS;
-        let k = self.k.chunks(lines * HEAD_DIM);
-        let v = self.v.chunks(lines * HEAD_DIM);
-        k.zip(v)
-            .zip(self.k_scales.chunks(lines))
-            .map(|((k, v), k_scales)| KvPage::Half { k, k_scales, v })
-            .collect()
+        let page = |i: usize| match self {
+            Cache::Half(k, k_scales, v) => KvPage::Half {
+                k: &k[i * lines * HEAD_DIM..][..lines * HEAD_DIM],
+                k_scales: &k_scales[i * lines..][..lines],
+                v: &v[i * lines * HEAD_DIM..][..lines * HEAD_DIM],
+            },
+            Cache::Int8(k, scales, v) => KvPage::Int8 {
+                k: &k[i * lines * HEAD_DIM..][..lines * HEAD_DIM],
+                k_scales: &scales[i * lines..][..lines],
+                v: &v[i * lines * HEAD_DIM..][..lines * HEAD_DIM],
+                v_scales: &scales[i * lines..][..lines],
+            },
+        };
+        let (Cache::Half(_, scales, _) | Cache::Int8(_, scales, _)) = self;
+        (0..scales.len() / lines).map(page).collect()
     }
 
     fn bytes(&self) -> usize {
-        self.k.len() * 2 + self.v.len() * 2 + self.k_scales.len() * 4
+        match self {
+            Cache::Half(k, k_scales, v) => 2 * (k.len() + v.len()) + 4 * k_scales.len(),
+            Cache::Int8(k, scales, v) => k.len() + v.len() + 8 * scales.len(),
+        }
     }
 }
 
@@ -65,7 +81,8 @@ fn main() {
         for threads in threads.map_or(vec![1, 2], |threads| vec![threads]) {
             let pool = Pool::new(threads);
             let name = format!("{:>10} {threads} threads", isa.name());
-            decode(kernels, &pool, &name, 4096);
+            decode(kernels, &pool, &name, 4096, Cache::half);
+            decode(kernels, &pool, &format!("{name}, i8"), 4096, Cache::int8);
             for end in [256, 2048, 4096] {
                 prefill(kernels, &pool, &name, 256, end);
             }
@@ -73,8 +90,14 @@ fn main() {
     }
 }
 
-fn decode(kernels: Kernels, pool: &Pool, name: &str, tokens: usize) {
-    let caches: Vec<Cache> = (0..CACHES).map(|seed| Cache::new(tokens, seed)).collect();
+fn decode(
+    kernels: Kernels,
+    pool: &Pool,
+    name: &str,
+    tokens: usize,
+    cache: fn(usize, usize) -> Cache,
+) {
+    let caches: Vec<Cache> = (0..CACHES).map(|seed| cache(tokens, seed)).collect();
     let seconds = run(kernels, pool, &caches, 1, tokens, 1000);
     println!(
         "{name}, 1 row at {tokens}: {:8.3} ms, {:5.1} GB/s",
@@ -84,7 +107,7 @@ fn decode(kernels: Kernels, pool: &Pool, name: &str, tokens: usize) {
 }
 
 fn prefill(kernels: Kernels, pool: &Pool, name: &str, rows: usize, end: usize) {
-    let caches = [Cache::new(end, 0)];
+    let caches = [Cache::half(end, 0)];
     let seconds = run(kernels, pool, &caches, rows, end, 15);
     let positions: usize = (end - rows + 1..=end).sum();
     // Scores and values.

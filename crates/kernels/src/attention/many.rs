@@ -302,7 +302,7 @@ impl Task<'_> {
         assert!(tile + TILE <= room.queries && seen.end * room.queries <= room.weights.len());
         // SAFETY: by the lines above.
         unsafe {
-            add_values::<S, f32, TILE>(
+            add_values::<S, f32, TILE, false>(
                 s,
                 values.as_ptr(),
                 width,

@@ -219,7 +219,7 @@ impl<'a, F: Form, const M: usize> Task<'a, F, M> {
             }
             // SAFETY: by the lines above.
             unsafe {
-                add_values::<S, F::Value, M>(
+                add_values::<S, F::Value, M, true>(
                     s,
                     values.as_ptr(),
                     self.dim(),

@@ -111,6 +111,7 @@ fn dots<S: Simd, const W: usize>(s: S, steps: usize) -> usize {
     let activations: [S::B; A] = array_of(
         unsafe { s.splat_bytes(values[0].as_ptr()) },
         #[inline(always)]
+        // SAFETY: as above.
         |i| unsafe { s.splat_bytes(values[i].as_ptr()) },
     );
     let round = WEIGHTS / S::BYTES;

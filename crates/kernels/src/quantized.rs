@@ -45,8 +45,8 @@ pub(crate) struct Record<const M: usize, const P: usize> {
     pub(crate) scales: [f32; M],
     /// The sums of all values, of the first 16 and of the last 16, times the scale.
     pub(crate) sums: [[f32; M]; 3],
-    /// What the middle zero point takes off the product, for weights of 4 and of 8 bits.
-    pub(crate) bias: [[i32; M]; 2],
+    /// What the middle zero point takes off the product, for weights of 4 bits.
+    pub(crate) bias: [i32; M],
 }
 
 impl<const M: usize, const P: usize> Record<M, P> {
@@ -54,7 +54,7 @@ impl<const M: usize, const P: usize> Record<M, P> {
         values: [[[[0; 4]; M]; GROUP / 4]; P],
         scales: [0.0; M],
         sums: [[0.0; M]; 3],
-        bias: [[0; M]; 2],
+        bias: [0; M],
     };
 }
 
@@ -249,8 +249,7 @@ fn group<S: Simd, const M: usize, const P: usize>(
     out.scales[m] = scale;
     (out.sums[0][m], out.sums[1][m], out.sums[2][m]) = (sum * scale, first * scale, last * scale);
     // Whole numbers below 2^24, so that nothing was rounded.
-    out.bias[0][m] = -8 * sum as i32;
-    out.bias[1][m] = -(128 - S::WIDE_BIAS) * sum as i32;
+    out.bias[m] = -8 * sum as i32;
 }
 
 /// Makes the group of row `m` zeros.
@@ -265,9 +264,7 @@ fn clear<const M: usize, const P: usize>(m: usize, out: &mut Record<M, P>) {
     for sum in &mut out.sums {
         sum[m] = 0.0;
     }
-    for bias in &mut out.bias {
-        bias[m] = 0;
-    }
+    out.bias[m] = 0;
 }
 
 #[cfg(test)]

@@ -386,11 +386,8 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
                             }
                         }
                     }
-                    // Nothing is left to take off where the middle is the bias that `dot_wide` has.
-                    let balanced = WIDE && S::WIDE_BIAS == 128;
-                    if plane + 1 == P && !ZP && !balanced {
-                        for (products, &bias) in products.iter_mut().zip(&x.bias[usize::from(WIDE)])
-                        {
+                    if plane + 1 == P && !ZP {
+                        for (products, &bias) in products.iter_mut().zip(&x.bias) {
                             let bias = s.splat_i(bias);
                             for product in products {
                                 *product = if P == 1 {

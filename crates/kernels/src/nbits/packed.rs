@@ -9,6 +9,7 @@
 //!
 //! Rows beyond the last are zeros, and so is all that follows the last column.
 
+mod ahead;
 mod pack;
 mod product;
 

@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::{Join, Number, Packed, ROWS};
+use super::ahead::Ahead;
+use super::{Join, Number, Packed, PackedLayout, ROWS};
 use crate::nbits::Bits;
 use crate::ops::{AddAssign, GeluTanhMul, SiluMul};
 use crate::output::Output;
@@ -30,13 +31,11 @@ pub enum Then {
 
 /// Bytes of weights that a tile's stretch of `k` has: about half of the nearest cache.
 const STRETCH_BYTES: usize = 16 << 10;
-/// How far ahead of a single row's products weights are fetched, in bytes, found by trying: 4 to 12 KiB are alike.
-/// Beyond the end of a task they are those of the next.
-const AHEAD: usize = 8 << 10;
 /// The most vectors that are worked on together.
 const MOST_VECTORS: usize = 4;
-/// Bytes of weights that make a task, at least: enough that handing it out costs nothing beside it.
-const TASK_BYTES: usize = 32 << 10;
+/// Bytes of weights, times tiles of rows, that make a task at most: enough that its beginning, which nobody has
+/// fetched ahead, costs little.
+const TASK_BYTES: usize = 128 << 10;
 
 /// See [`Kernels::matmul_packed`].
 pub(crate) fn matmul(
@@ -67,11 +66,7 @@ pub(crate) fn matmul(
     if x.rows() == 0 {
         return;
     }
-    // Whole tiles of three panels, and whole pairs of a gate and what it opens.
-    let step = if gated { 6 } else { 3 };
-    let per_task = (TASK_BYTES / layout.panel_bytes())
-        .next_multiple_of(step)
-        .max(step);
+    let per_task = panels_of_a_task(layout, pool.threads(), x.rows());
     pool.for_each(layout.panels().div_ceil(per_task), |task| {
         let panels = task * per_task..layout.panels().min((task + 1) * per_task);
         let work = Work {
@@ -87,6 +82,22 @@ pub(crate) fn matmul(
             Records::QuadsDeep(x) => work.run(kernels, x),
         }
     });
+}
+
+/// As many tasks as each thread gets the same number of, of whole tiles and whole pairs of a gate and what it opens.
+fn panels_of_a_task(layout: &PackedLayout, threads: usize, rows: usize) -> usize {
+    let tile = if rows == 1 { 1 } else { 3 };
+    let step = if layout.join == Join::Gated {
+        2 * tile
+    } else {
+        tile
+    };
+    let most = (TASK_BYTES / rows.div_ceil(4) / layout.panel_bytes()).max(step);
+    let rounds = layout.panels().div_ceil(most * threads).max(1);
+    layout
+        .panels()
+        .div_ceil(rounds * threads)
+        .next_multiple_of(step)
 }
 
 /// Some panels, and where their products go.
@@ -214,6 +225,7 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
                     &room.numbers,
                     totals,
                     room.width,
+                    true,
                 );
             }
             return;
@@ -239,6 +251,7 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
                         &room.numbers,
                         totals,
                         room.width,
+                        i == 0,
                     );
                 }
             }
@@ -333,7 +346,8 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
         (scale, offset)
     }
 
-    /// Adds up the products of `M` rows and `V` vectors of features over some groups.
+    /// Adds up the products of `M` rows and `V` vectors of features over some groups. `fetch`: asks for the weights
+    /// that come after these.
     ///
     /// # Safety
     /// The panels that `columns` points into and `x` have all these groups; unless it is one row, `numbers` has
@@ -349,12 +363,12 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
         numbers: &Numbers<'_>,
         totals: *mut f32,
         width: usize,
+        fetch: bool,
     ) {
         let layout = self.work.weights.layout();
         let (group_bytes, block_log) = (layout.group_bytes(), layout.block.ilog2());
         let first_block = (groups.start * GROUP) >> block_log;
-        // Quants and numbers of a panel, as if they lay mixed.
-        let step = layout.panel_bytes() / layout.groups();
+        let ahead = Ahead::new::<S, V>(layout);
         let mut sums = [[s.splat(0.0); V]; M];
         if groups.start > 0 {
             for (m, sums) in sums.iter_mut().enumerate() {
@@ -367,9 +381,8 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
         for g in groups {
             // SAFETY: the caller vouches for the group.
             let x = unsafe { x.get_unchecked(g) };
-            if M == 1 {
-                let ahead = columns.quants[0].wrapping_add(g * step + AHEAD);
-                s.prefetch(ahead, step);
+            if fetch {
+                ahead.fetch(s, columns.quants[0], g);
             }
             let quants = columns.quants.map(
                 #[inline(always)]

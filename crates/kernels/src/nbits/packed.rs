@@ -12,6 +12,7 @@
 mod ahead;
 mod pack;
 mod product;
+mod shares;
 
 use std::fmt;
 

@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::ahead::Ahead;
-use super::{Join, Number, Packed, PackedLayout, ROWS};
+use super::shares::shares;
+use super::{Join, Number, Packed, ROWS};
 use crate::nbits::Bits;
 use crate::ops::{AddAssign, GeluTanhMul, SiluMul};
 use crate::output::Output;
@@ -33,9 +34,8 @@ pub enum Then {
 const STRETCH_BYTES: usize = 16 << 10;
 /// The most vectors that are worked on together.
 const MOST_VECTORS: usize = 4;
-/// Bytes of weights, times tiles of rows, that make a task at most: enough that its beginning, which nobody has
-/// fetched ahead, costs little.
-const TASK_BYTES: usize = 128 << 10;
+/// Bytes of weights, times tiles of rows, that make a task at least: enough that handing it out costs nothing beside it.
+const LEAST_BYTES: usize = 32 << 10;
 
 /// See [`Kernels::matmul_packed`].
 pub(crate) fn matmul(
@@ -66,9 +66,13 @@ pub(crate) fn matmul(
     if x.rows() == 0 {
         return;
     }
-    let per_task = panels_of_a_task(layout, pool.threads(), x.rows());
-    pool.for_each(layout.panels().div_ceil(per_task), |task| {
-        let panels = task * per_task..layout.panels().min((task + 1) * per_task);
+    // Whole tiles, and whole pairs of a gate and what it opens.
+    let tile = if x.rows() == 1 { 1 } else { 3 };
+    let step = if gated { 2 * tile } else { tile };
+    let least = LEAST_BYTES / x.rows().div_ceil(4) / layout.panel_bytes();
+    let shares = shares(layout.panels(), pool.threads(), step, least);
+    pool.for_each(shares.len(), |task| {
+        let panels = shares[task].clone();
         let work = Work {
             weights,
             then,
@@ -82,22 +86,6 @@ pub(crate) fn matmul(
             Records::QuadsDeep(x) => work.run(kernels, x),
         }
     });
-}
-
-/// As many tasks as each thread gets the same number of, of whole tiles and whole pairs of a gate and what it opens.
-fn panels_of_a_task(layout: &PackedLayout, threads: usize, rows: usize) -> usize {
-    let tile = if rows == 1 { 1 } else { 3 };
-    let step = if layout.join == Join::Gated {
-        2 * tile
-    } else {
-        tile
-    };
-    let most = (TASK_BYTES / rows.div_ceil(4) / layout.panel_bytes()).max(step);
-    let rounds = layout.panels().div_ceil(most * threads).max(1);
-    layout
-        .panels()
-        .div_ceil(rounds * threads)
-        .next_multiple_of(step)
 }
 
 /// Some panels, and where their products go.

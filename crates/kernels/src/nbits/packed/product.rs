@@ -30,12 +30,20 @@ pub enum Then {
     GeluTanh,
 }
 
+impl Then {
+    fn is_gated(self) -> bool {
+        matches!(self, Then::Silu | Then::GeluTanh)
+    }
+}
+
 /// Bytes of weights that a tile's stretch of `k` has: about half of the nearest cache.
 const STRETCH_BYTES: usize = 16 << 10;
 /// The most vectors that are worked on together.
 const MOST_VECTORS: usize = 4;
 /// Bytes of weights, times tiles of rows, that make a task at least: enough that handing it out costs nothing beside it.
 const LEAST_BYTES: usize = 32 << 10;
+/// Bytes of totals that a task has at most, if it has more than one tile: they stay in the second-level cache.
+const TOTALS_BYTES: usize = 256 << 10;
 
 /// See [`Kernels::matmul_packed`].
 pub(crate) fn matmul(
@@ -54,7 +62,7 @@ pub(crate) fn matmul(
         x.k(),
         layout.k
     );
-    let gated = matches!(then, Then::Silu | Then::GeluTanh);
+    let gated = then.is_gated();
     assert_eq!(
         gated,
         layout.join == Join::Gated,
@@ -70,7 +78,8 @@ pub(crate) fn matmul(
     let tile = if x.rows() == 1 { 1 } else { 3 };
     let step = if gated { 2 * tile } else { tile };
     let least = LEAST_BYTES / x.rows().div_ceil(4) / layout.panel_bytes();
-    let shares = shares(layout.panels(), pool.threads(), step, least);
+    let most = TOTALS_BYTES / size_of::<f32>() / ROWS / x.rows();
+    let shares = shares(layout.panels(), pool.threads(), step, least..most);
     pool.for_each(shares.len(), |task| {
         let panels = shares[task].clone();
         let work = Work {
@@ -457,46 +466,34 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
             output,
             ..
         } = &self.work;
-        for (row, totals) in totals
-            .chunks_exact_mut(width)
-            .take(output.rows())
-            .enumerate()
-        {
-            let pairs = matches!(then, Then::Silu | Then::GeluTanh);
-            let step = if pairs { 2 * ROWS } else { ROWS };
-            let mut column = panels.start / (step / ROWS) * ROWS;
-            let totals = &mut totals[..panels.len() * ROWS];
-            for totals in totals.chunks_exact_mut(step) {
-                let len = ROWS.min(output.columns() - column);
-                let (products, up) = totals.split_at_mut(ROWS);
-                // SAFETY: these columns are this task's alone.
-                let out = unsafe { output.row_part(row, column, len) };
-                let products = &mut products[..len];
-                match then {
-                    Then::Store => out.copy_from_slice(products),
-                    Then::Add => AddAssign {
-                        x: out,
-                        y: products,
-                    }
-                    .run(s),
-                    Then::Silu => {
-                        SiluMul {
-                            gate: products,
-                            up: &up[..len],
+        let of_pairs = if then.is_gated() { 2 } else { 1 };
+        let start = panels.start / of_pairs * ROWS;
+        // The last panel has fewer.
+        let len = (panels.len() / of_pairs * ROWS).min(output.columns() - start);
+        let rows = totals.chunks_exact_mut(width).take(output.rows());
+        for (row, totals) in rows.enumerate() {
+            // SAFETY: these columns are this task's alone.
+            let out = unsafe { output.row_part(row, start, len) };
+            match then {
+                Then::Store => out.copy_from_slice(&totals[..len]),
+                Then::Add => {
+                    let (x, y) = (out, &totals[..len]);
+                    AddAssign { x, y }.run(s);
+                }
+                Then::Silu | Then::GeluTanh => {
+                    for (out, pair) in out.chunks_mut(ROWS).zip(totals.chunks_mut(2 * ROWS)) {
+                        let (gate, up) = pair.split_at_mut(ROWS);
+                        match then {
+                            Then::Silu => SiluMul { gate, up }.run(s),
+                            _ => GeluTanhMul { gate, up }.run(s),
                         }
-                        .run(s);
-                        out.copy_from_slice(products);
-                    }
-                    Then::GeluTanh => {
-                        GeluTanhMul {
-                            gate: products,
-                            up: &up[..len],
+                        // Of a length that is known it is a few moves, and no call.
+                        match <&mut [f32; ROWS]>::try_from(&mut *out) {
+                            Ok(out) => out.copy_from_slice(gate),
+                            Err(_) => out.copy_from_slice(&gate[..out.len()]),
                         }
-                        .run(s);
-                        out.copy_from_slice(products);
                     }
                 }
-                column += ROWS;
             }
         }
     }

@@ -119,6 +119,17 @@ impl QuantizedRows {
         self.depth
     }
 
+    /// Of memory that the records of a row take.
+    pub(crate) fn bytes_a_row(&self) -> usize {
+        let record = match self.records() {
+            Records::Single(_) => size_of::<Record<1, 1>>(),
+            Records::SingleDeep(_) => size_of::<Record<1, 2>>(),
+            Records::Quads(_) => size_of::<Record<4, 1>>() / 4,
+            Records::QuadsDeep(_) => size_of::<Record<4, 2>>() / 4,
+        };
+        self.k.div_ceil(GROUP) * record
+    }
+
     pub(crate) fn records(&self) -> Records<'_> {
         match (self.rows, self.depth) {
             (1, Depth::Eight) => Records::Single(&self.single),

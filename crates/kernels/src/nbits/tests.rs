@@ -265,6 +265,14 @@ fn long_rows_and_many_tasks() {
 }
 
 #[test]
+fn more_rows_than_meet_all_weights_together() {
+    let mut random = Random::new(9);
+    // A megabyte of activations is 78 rows of 8192 values.
+    let weights = Weights::new(&mut random, 50, 8192, Bits::Four, 32);
+    check_shape(&mut random, &Pool::new(2), &weights, 165, Kernels::best());
+}
+
+#[test]
 fn extreme_values_do_not_saturate() {
     for kernels in every_isa() {
         for (bits, quant) in [

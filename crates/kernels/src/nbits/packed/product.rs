@@ -42,6 +42,10 @@ const STRETCH_BYTES: usize = 16 << 10;
 const MOST_VECTORS: usize = 4;
 /// Bytes of weights, times tiles of rows, that make a task at least: enough that handing it out costs nothing beside it.
 const LEAST_BYTES: usize = 32 << 10;
+/// Bytes of activations that meet all weights before the next do, so that they stay in the second-level cache.
+const ROWS_BYTES: usize = 1 << 20;
+/// Rows that do, at least: it has to be worth reading the weights.
+const LEAST_ROWS: usize = 64;
 /// Bytes of totals that a task has at most, if it has more than one tile: they stay in the second-level cache.
 const TOTALS_BYTES: usize = 256 << 10;
 
@@ -77,30 +81,38 @@ pub(crate) fn matmul(
     // Whole tiles, and whole pairs of a gate and what it opens.
     let tile = if x.rows() == 1 { 1 } else { 3 };
     let step = if gated { 2 * tile } else { tile };
-    let least = LEAST_BYTES / x.rows().div_ceil(4) / layout.panel_bytes();
-    let most = TOTALS_BYTES / size_of::<f32>() / ROWS / x.rows();
-    let shares = shares(layout.panels(), pool.threads(), step, least..most);
-    pool.for_each(shares.len(), |task| {
-        let panels = shares[task].clone();
-        let work = Work {
-            weights,
-            then,
-            panels,
-            output,
-        };
-        match x.records() {
-            Records::Single(x) => work.run(kernels, x),
-            Records::SingleDeep(x) => work.run(kernels, x),
-            Records::Quads(x) => work.run(kernels, x),
-            Records::QuadsDeep(x) => work.run(kernels, x),
-        }
-    });
+    let block = (ROWS_BYTES / x.bytes_a_row().max(1))
+        .next_multiple_of(4)
+        .max(LEAST_ROWS);
+    for start in (0..x.rows()).step_by(block) {
+        let rows = start..x.rows().min(start + block);
+        let least = LEAST_BYTES / rows.len().div_ceil(4) / layout.panel_bytes();
+        let most = TOTALS_BYTES / size_of::<f32>() / ROWS / rows.len();
+        let shares = shares(layout.panels(), pool.threads(), step, least..most);
+        pool.for_each(shares.len(), |task| {
+            let work = Work {
+                weights,
+                then,
+                rows: rows.clone(),
+                panels: shares[task].clone(),
+                output,
+            };
+            match x.records() {
+                Records::Single(x) => work.run(kernels, x),
+                Records::SingleDeep(x) => work.run(kernels, x),
+                Records::Quads(x) => work.run(kernels, x),
+                Records::QuadsDeep(x) => work.run(kernels, x),
+            }
+        });
+    }
 }
 
-/// Some panels, and where their products go.
+/// Some rows and some panels, and where their products go.
 struct Work<'a> {
     weights: &'a Packed<'a>,
     then: Then,
+    /// The first is the first of four, if there are more than one.
+    rows: Range<usize>,
     /// No two tasks have a panel in common.
     panels: Range<usize>,
     output: Output<'a>,
@@ -112,6 +124,8 @@ impl Work<'_> {
     /// each half of a group.
     fn run<const M: usize, const P: usize>(self, kernels: Kernels, x: &[Record<M, P>]) {
         let layout = *self.weights.layout();
+        let groups = layout.groups();
+        let x = &x[self.rows.start / M * groups..self.rows.end.div_ceil(M) * groups];
         let work = self;
         match (layout.bits, layout.block < GROUP, layout.zero_points) {
             (Bits::Four, false, None) => kernels.run(Task::<M, P, false, 1, false> { x, work }),
@@ -201,7 +215,7 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
         }
     }
 
-    /// The totals of `V` vectors of features, for all rows.
+    /// The totals of `V` vectors of features, for all rows of the task.
     #[inline(always)]
     fn columns<S: Simd, const V: usize>(&self, s: S, vector: usize, room: &mut Room<'_>) {
         let layout = self.work.weights.layout();
@@ -461,8 +475,9 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
     #[inline(always)]
     fn finish<S: Simd>(&self, s: S, totals: &mut [f32], width: usize) {
         let Work {
-            panels,
             then,
+            rows,
+            panels,
             output,
             ..
         } = &self.work;
@@ -470,8 +485,7 @@ impl<const M: usize, const P: usize, const WIDE: bool, const H: usize, const ZP:
         let start = panels.start / of_pairs * ROWS;
         // The last panel has fewer.
         let len = (panels.len() / of_pairs * ROWS).min(output.columns() - start);
-        let rows = totals.chunks_exact_mut(width).take(output.rows());
-        for (row, totals) in rows.enumerate() {
+        for (row, totals) in rows.clone().zip(totals.chunks_exact_mut(width)) {
             // SAFETY: these columns are this task's alone.
             let out = unsafe { output.row_part(row, start, len) };
             match then {

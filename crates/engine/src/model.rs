@@ -17,6 +17,7 @@ use crate::lift::lift;
 use crate::memory::MemoryEstimate;
 use crate::packing::{self, LoadNote, PackedIn, Source};
 use crate::session::{Cancel, Logits, Session, Want};
+use crate::weights::Release;
 
 pub use cost::Cost;
 
@@ -145,6 +146,9 @@ impl Model {
             }
             Precision::Exact => PackedIn::Nowhere,
         };
+        if !decoder.head.reads_in_place(&decoder.embedding.table) {
+            decoder.embedding.release = Some(Release::new(files));
+        }
         let kv = KvShape {
             layers: decoder.layers.len(),
             kv_heads: decoder.shape.kv_heads,

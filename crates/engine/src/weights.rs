@@ -2,11 +2,13 @@
 
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytemuck::Pod;
 use bytes::Bytes;
 use half::{bf16, f16};
 use inhouse_kernels::{Bits, Dense, DenseData, Layout, NBits, ZeroPoints};
+use inhouse_onnx::SourceFiles;
 
 /// Little-endian values of a model file, read in place where they are aligned and copied once where they are not.
 #[derive(Clone)]
@@ -202,12 +204,62 @@ impl Linear {
     }
 }
 
+impl Weight {
+    /// The memory it lies in.
+    pub(crate) fn slices(&self) -> Vec<&[u8]> {
+        match self {
+            Weight::NBits(weight) => {
+                let zero_points = match &weight.zero_points {
+                    ZeroPointValues::Middle => &[],
+                    ZeroPointValues::Bytes(bytes) => &bytes[..],
+                    ZeroPointValues::Floats(values) => &values.bytes,
+                };
+                vec![&weight.quants, &weight.scales.bytes, zero_points]
+            }
+            Weight::Dense(weight) => match &weight.values {
+                DenseValues::F32(values) => vec![&values.bytes],
+                DenseValues::F16(values) => vec![&values.bytes],
+                DenseValues::Bf16(values) => vec![&values.bytes],
+            },
+        }
+    }
+}
+
 /// The table that turns token ids into rows of the residual stream.
-#[derive(Clone)]
 pub(crate) struct Embedding {
     pub(crate) table: Weight,
     /// Gemma-like models scale the rows; 1 elsewhere.
     pub(crate) scale: f32,
+    /// Set where nothing else reads the table.
+    pub(crate) release: Option<Release>,
+}
+
+/// Gives back the memory of rows that were read.
+///
+/// The table may have gigabytes, of which a token needs some kilobytes and systems map up to two megabytes at a touch:
+/// a few thousand tokens would bring all of it in.
+pub(crate) struct Release {
+    files: SourceFiles,
+    rows: AtomicUsize,
+}
+
+impl Release {
+    /// Rows whose memory is kept.
+    const ROWS: usize = 32;
+
+    pub(crate) fn new(files: SourceFiles) -> Self {
+        let rows = AtomicUsize::new(0);
+        Self { files, rows }
+    }
+
+    /// Counts a row of `table` that was read.
+    pub(crate) fn count(&self, table: &Weight) {
+        let rows = 1 + self.rows.fetch_add(1, Ordering::Relaxed);
+        if rows.is_multiple_of(Self::ROWS) {
+            let slices = table.slices().into_iter();
+            slices.for_each(|bytes| self.files.release_pages_of(bytes));
+        }
+    }
 }
 
 /// The weight of a root-mean-square norm.

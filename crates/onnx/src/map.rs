@@ -81,14 +81,29 @@ impl MappedFile {
     /// Gives back the memory of pages that were read. Reading them again fetches them again, from the operating system's
     /// cache while they are in it.
     pub fn release_pages(&self) {
-        #[cfg(target_os = "linux")]
         if let Some(map) = &self.map {
+            self.release_pages_of(map);
+        }
+    }
+
+    /// The same for the pages that some bytes of this file lie on; where they are others, nothing happens.
+    pub fn release_pages_of(&self, bytes: &[u8]) {
+        #[cfg(target_os = "linux")]
+        if let Some(map) = &self.map
+            && let Some(start) = (bytes.as_ptr() as usize).checked_sub(map.as_ptr() as usize)
+            && start < map.len()
+        {
+            let len = bytes.len().min(map.len() - start);
             // SAFETY: this drops pages of a shared, read-only map of a file; nothing was ever written to them, and
             // whoever reads there next gets the same bytes from the file. A slice that another thread is reading
             // meanwhile sees no more than a slower read. (On an anonymous map the bytes would become zeros; `map` is
             // made in `open` alone, of a file.)
-            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            let _ = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, len)
+            };
         }
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
     }
 }
 
@@ -138,7 +153,12 @@ mod tests {
         };
         let sum = || bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
         assert_eq!(sum(), 7 * (4 << 20));
-        assert!(resident() > 0);
+        let all = resident();
+        assert!(all > 0);
+        file.release_pages_of(&[0; 1 << 20]);
+        assert_eq!(resident(), all, "others' bytes are not of the file");
+        file.release_pages_of(&bytes[1 << 20..2 << 20]);
+        assert!(resident() <= all - (1 << 10));
         file.release_pages();
         assert_eq!(resident(), 0);
         assert_eq!(sum(), 7 * (4 << 20));

@@ -147,6 +147,9 @@ impl Embedding {
             if self.scale != 1.0 {
                 kernels.scale_assign(out, self.scale);
             }
+            if let Some(release) = &self.release {
+                release.count(&self.table);
+            }
         }
     }
 }

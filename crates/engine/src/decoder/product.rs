@@ -91,6 +91,13 @@ impl Product {
         PackedLayout::candidates(&views, self.join)
     }
 
+    /// Whether it reads some weights where they lie in the model's file.
+    pub(crate) fn reads_in_place(&self, weights: &Weight) -> bool {
+        let start = |weights: &Weight| weights.slices()[0].as_ptr();
+        let mut parts = self.parts.iter();
+        self.packed.is_none() && parts.any(|part| start(&part.weight) == start(weights))
+    }
+
     /// Takes weights that were packed in a layout of [`Self::layout`].
     pub(crate) fn set_packed(&mut self, layout: PackedLayout, bytes: Bytes) {
         self.packed = Some(PackedWeight { layout, bytes });

@@ -86,6 +86,7 @@ impl<'a> Lift<'a> {
         Ok(Embedding {
             table: Weight::Dense(dense),
             scale: 1.0,
+            release: None,
         })
     }
 
@@ -157,6 +158,7 @@ impl<'a> Lift<'a> {
         Ok(Embedding {
             table: Weight::NBits(table),
             scale: 1.0,
+            release: None,
         })
     }
 

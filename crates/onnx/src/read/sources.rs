@@ -36,4 +36,10 @@ impl SourceFiles {
     pub fn release_pages(&self) {
         self.0.iter().for_each(|(_, file)| file.release_pages());
     }
+
+    /// The same for the pages that some bytes of a tensor lie on.
+    pub fn release_pages_of(&self, bytes: &[u8]) {
+        let files = self.0.iter();
+        files.for_each(|(_, file)| file.release_pages_of(bytes));
+    }
 }

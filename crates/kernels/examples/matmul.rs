@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use inhouse_kernels::{
     Bits, Depth, Isa, Join, Kernels, NBits, Packed, PackedLayout, Pool, QuantizedRows, Then,
-    ZeroPoints,
+    ZeroPoints, read_rate,
 };
 
 const N: usize = 8192;
@@ -21,6 +21,8 @@ fn main() {
         .and_then(|threads| threads.parse().ok())
         .unwrap_or(2);
     let pool = Pool::new(threads);
+    let read = read_rate(&pool, &vec![1; 512 << 20]) / 1e9;
+    println!("a loop that only reads: {threads} threads, {read:.1} GB/s");
     // Several matrices in turn, so that none is still in a cache when its turn comes.
     let matrices: Vec<Vec<u8>> = (0..16)
         .map(|seed| {

@@ -1,0 +1,2 @@
+//! Many language models behind one call, prompts kept in-house.
+#![forbid(unsafe_code)]

@@ -1,0 +1,8 @@
+//! What may go where: zones, permits, personal data and secrets.
+//!
+//! **Invariant:** nothing here does I/O, reads a clock or knows a provider; policy is pure functions of a request.
+#![forbid(unsafe_code)]
+
+mod zone;
+
+pub use zone::Zone;

@@ -1,0 +1,2 @@
+//! Which provider answers: choosing, retrying, falling back, within a ceiling and a budget.
+#![forbid(unsafe_code)]

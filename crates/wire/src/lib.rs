@@ -1,0 +1,2 @@
+//! Protocols of providers to and from what is said: Anthropic, OpenAI, Gemini, Ollama.
+#![forbid(unsafe_code)]

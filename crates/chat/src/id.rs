@@ -3,10 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[derive(Clone, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        #[serde(from = "String", into = "String")]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -25,6 +28,12 @@ macro_rules! name {
         impl From<String> for $name {
             fn from(name: String) -> Self {
                 Self(name.into())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
             }
         }
 

@@ -1,0 +1,1 @@
+//! Recorded exchanges of the real protocols, in `testdata/wire/<dialect>/`.

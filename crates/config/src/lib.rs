@@ -1,2 +1,35 @@
 //! router.config.json: its schema, its errors, its search order.
+//!
+//! **Invariant:** nothing here reads the environment, the working directory or the clock by itself: [`Env`] and paths
+//! are given.
 #![forbid(unsafe_code)]
+
+mod base_url;
+mod budget;
+mod money;
+mod privacy;
+mod provider;
+mod router;
+mod routing;
+mod schema;
+mod secret;
+mod services;
+mod table;
+
+pub use base_url::BaseUrl;
+pub use budget::{Budget, BudgetPer, BudgetWindow, Ledger, Price};
+pub use privacy::{Detector, DetectorAction, PrivacyRules};
+pub use provider::{
+    DataCollection, MaxPrice, Preferences, ProviderConfig, ProviderKind, RateLimit, Timeouts,
+};
+pub use router::RouterConfig;
+pub use routing::{
+    Action, BudgetAlerts, CircuitBreaker, Condition, CostOptimization, Mode, Performance,
+    QualityOptimization, Retries, Routing, Rule,
+};
+pub use schema::schema;
+pub use services::{
+    Alerts, Cache, CacheStrategy, FallbackStrategy, LogLevel, Metrics, Monitoring, ProviderCache,
+    ToolCalling, ToolFormat,
+};
+pub use table::Table;

@@ -1,0 +1,106 @@
+//! The address of a provider.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use inhouse_policy::Zone;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+/// The address of a provider. Neither `Debug` nor `Display` shows a user name, a password or a query in it.
+#[derive(Clone, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BaseUrl(Url);
+
+impl BaseUrl {
+    /// Reads an address.
+    pub fn new(address: &str) -> Result<Self, String> {
+        let url = Url::parse(address.trim()).map_err(|cause| {
+            format!("is not an address ({cause}); write it as https://host/path")
+        })?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err("is not an http or https address".to_owned());
+        }
+        if url.fragment().is_some() {
+            return Err("must not have a fragment (#..)".to_owned());
+        }
+        Ok(Self(url))
+    }
+
+    /// The address without the slash at its end, so that a path can be appended.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
+    /// The nearest zone that the address can be in: `device` for a loopback address, `lan` for one of the own
+    /// network, else `cloud`. What stands behind it may send on what it is sent, so this is a limit, no promise.
+    pub fn nearest_zone(&self) -> Zone {
+        match self.0.host() {
+            Some(Host::Ipv4(address)) => zone_of(address.into()),
+            Some(Host::Ipv6(address)) => zone_of(address.into()),
+            Some(Host::Domain(name)) => zone_of_name(name),
+            None => Zone::Cloud,
+        }
+    }
+}
+
+fn zone_of(address: IpAddr) -> Zone {
+    let address = address.to_canonical();
+    let own = match address {
+        IpAddr::V4(address) => address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+    };
+    match address.is_loopback() {
+        true => Zone::Device,
+        false if own => Zone::Lan,
+        false => Zone::Cloud,
+    }
+}
+
+fn zone_of_name(name: &str) -> Zone {
+    const OWN: [&str; 4] = [".local", ".lan", ".internal", ".home.arpa"];
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    if name == "localhost" || name.ends_with(".localhost") {
+        Zone::Device
+    } else if !name.contains('.') || OWN.iter().any(|end| name.ends_with(end)) {
+        Zone::Lan
+    } else {
+        Zone::Cloud
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.clone();
+        if !shown.username().is_empty() || shown.password().is_some() {
+            // Neither fails: an http address with a host has both.
+            let _ = shown.set_username("***");
+            let _ = shown.set_password(None);
+        }
+        if shown.query().is_some() {
+            shown.set_query(Some("***"));
+        }
+        f.write_str(shown.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl TryFrom<String> for BaseUrl {
+    type Error = String;
+
+    fn try_from(address: String) -> Result<Self, String> {
+        Self::new(&address)
+    }
+}
+
+/// As it is shown.
+impl From<BaseUrl> for String {
+    fn from(address: BaseUrl) -> Self {
+        address.to_string()
+    }
+}

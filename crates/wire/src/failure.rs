@@ -40,8 +40,8 @@ pub(crate) fn in_stream(event: &Value) -> StreamError {
     }
 }
 
-/// The status that a client gets for a failure, by the APIs' own tables.
-pub(crate) fn status_of(failure: Failure) -> u16 {
+/// The HTTP status that a client gets for a failure, by the APIs' own tables.
+pub fn status_of(failure: Failure) -> u16 {
     match failure {
         Failure::Unreachable | Failure::Garbled | Failure::CutOff => 502,
         Failure::TimedOut(_) => 504,

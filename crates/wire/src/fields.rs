@@ -16,6 +16,14 @@ pub(crate) type Mark = &'static str;
 /// `content` was a list, though a string would have said the same.
 pub(crate) const LISTED: Mark = "\0listed";
 
+/// On the whole request: which protocol it came in, even where nothing else of it is kept.
+pub(crate) const CAME: Mark = "\0came";
+
+/// Which protocol a request came in, where its reader said so.
+pub(crate) fn came_in(extra: &Extra) -> Option<Dialect> {
+    extra.get().map(|(dialect, _)| dialect)
+}
+
 pub(crate) fn is_mark(name: &str) -> bool {
     name.starts_with(MARK)
 }
@@ -192,12 +200,19 @@ impl<'p> Object<'p> {
         each(items, &self.path.field(name), read)
     }
 
-    /// Reads every element of a list; none where it is not there.
+    /// Reads every element of a list; none where it is not there. An empty list stays, to be forwarded.
     pub(crate) fn opt_each<T>(
         &mut self,
         name: &str,
         read: impl FnMut(Value, Path<'_>) -> Result<T, WireError>,
     ) -> Result<Vec<T>, WireError> {
+        if self
+            .peek(name)
+            .and_then(Value::as_array)
+            .is_some_and(Vec::is_empty)
+        {
+            return Ok(Vec::new());
+        }
         let items = self.opt_array(name)?.unwrap_or_default();
         each(items, &self.path.field(name), read)
     }
@@ -266,6 +281,20 @@ pub(crate) fn number(real: Real) -> Value {
         Value::from(value as i64)
     } else {
         Value::from(value)
+    }
+}
+
+/// Adds what `out` does not have yet; objects are merged. Marks stay behind.
+pub(crate) fn merge(out: &mut Fields, fields: &Fields) {
+    for (name, value) in fields {
+        match (out.get_mut(name), value) {
+            (Some(Value::Object(inner)), Value::Object(fields)) => merge(inner, fields),
+            (Some(_), _) => {}
+            (None, _) if is_mark(name) => {}
+            (None, _) => {
+                out.insert(name.clone(), value.clone());
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 //!
 //! A request that is read and written in the same protocol is equal JSON, numbers compared by value.
 //!
-//! ```no_run
+//! ```
 //! use inhouse_chat::Dialect;
 //! use serde_json::json;
 //!
@@ -29,6 +29,7 @@
 //! size of an event by a limit here, the size of bodies by the caller.
 #![forbid(unsafe_code)]
 
+mod anthropic;
 mod error;
 mod failure;
 mod fields;
@@ -41,7 +42,7 @@ mod stream;
 mod unspoken;
 
 pub use error::{StreamError, WireError};
-pub use failure::decode_failure;
+pub use failure::{decode_failure, status_of};
 pub use note::{Encoded, Fate, Note};
 pub use stream::{AnswerOptions, StreamReader, StreamWriter};
 
@@ -62,8 +63,8 @@ struct Protocol {
 /// Every protocol that is spoken.
 fn protocol(dialect: Dialect) -> &'static Protocol {
     match dialect {
-        Dialect::Anthropic
-        | Dialect::OpenAiChat
+        Dialect::Anthropic => &anthropic::PROTOCOL,
+        Dialect::OpenAiChat
         | Dialect::OpenAiResponses
         | Dialect::Gemini
         | Dialect::Ollama

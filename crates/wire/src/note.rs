@@ -18,7 +18,7 @@ use inhouse_chat::{Dialect, Extra, Fields};
 use serde_json::Value;
 
 use crate::WireError;
-use crate::fields::is_mark;
+use crate::fields::{is_mark, merge};
 use crate::path::Path;
 
 /// Something of a request or an answer that the target's protocol does not have.
@@ -94,19 +94,18 @@ impl Notes {
 
     /// Adds fields that came in the target's own protocol and that `out` does not have yet; reports those of another.
     pub(crate) fn extra(&mut self, out: &mut Fields, extra: &Extra, path: &Path<'_>) {
-        for (name, value) in extra.of(self.target).into_iter().flatten() {
-            if !is_mark(name) && !out.contains_key(name) {
-                out.insert(name.clone(), value.clone());
-            }
+        if let Some(fields) = extra.of(self.target) {
+            merge(out, fields);
         }
         self.foreign(extra, path);
     }
 
-    /// Reports fields that came in another protocol. Nulls say nothing, so nothing is said of them.
+    /// Reports fields that came in another protocol. Nulls and empty lists say nothing, so nothing is said of them.
     pub(crate) fn foreign(&mut self, extra: &Extra, path: &Path<'_>) {
         let foreign = extra.foreign_to(self.target);
         for (name, value) in foreign.into_iter().flat_map(|(_, fields)| fields) {
-            if !is_mark(name) && !value.is_null() {
+            let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            if !is_mark(name) && !empty {
                 self.left_out(&path.field(name));
             }
         }

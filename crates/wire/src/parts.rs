@@ -43,6 +43,11 @@ impl<K: Eq + Hash> Parts<K> {
         self.open.contains_key(key)
     }
 
+    /// Whether it is open and of a kind that does not grow in our own words.
+    pub(crate) fn is_other(&self, key: &K) -> bool {
+        matches!(self.open.get(key), Some((_, Growth::Nothing)))
+    }
+
     /// A part begins. Its words must be empty: they come as deltas.
     pub(crate) fn start(
         &mut self,

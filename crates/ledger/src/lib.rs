@@ -18,6 +18,24 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod budgets;
+mod column;
+mod database;
+mod error;
+mod fingerprint;
+mod ledger;
+mod owner;
 pub mod prices;
+pub mod receipts;
+pub mod usage;
+mod writer;
 
+pub use budgets::{
+    Alert, Ask, Balance, Budget, BudgetExceeded, Refusal, Reservation, Scope, Which, Window,
+};
+pub use error::{LedgerError, LedgerErrorKind};
+pub use fingerprint::fingerprint;
+pub use ledger::Ledger;
 pub use prices::{Override, Price, PriceList, PriceListError};
+pub use receipts::{BrokenAt, Head, Receipt, Recipient, Tampering, VerifyError};
+pub use usage::{Attempt, By, Report, ReportRow};

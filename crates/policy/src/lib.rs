@@ -4,9 +4,16 @@
 #![forbid(unsafe_code)]
 
 mod ceiling;
+mod detect;
+mod mask;
 mod permit;
 mod zone;
 
 pub use ceiling::{Ceiling, Demand};
+pub use detect::{
+    Class, Confidence, Detect, DetectError, Detector, DetectorOptions, Finding, FindingKind,
+    Findings, Unreadable,
+};
+pub use mask::{Mask, MaskError, Restorer, mask};
 pub use permit::{Beyond, Cleared, EgressPermit, Guarded};
 pub use zone::Zone;

@@ -35,6 +35,7 @@ mod failure;
 mod fields;
 mod ndjson;
 mod note;
+mod openai_chat;
 mod parts;
 mod path;
 mod sse;
@@ -64,11 +65,10 @@ struct Protocol {
 fn protocol(dialect: Dialect) -> &'static Protocol {
     match dialect {
         Dialect::Anthropic => &anthropic::PROTOCOL,
-        Dialect::OpenAiChat
-        | Dialect::OpenAiResponses
-        | Dialect::Gemini
-        | Dialect::Ollama
-        | Dialect::Neutral => &unspoken::PROTOCOL,
+        Dialect::OpenAiChat => &openai_chat::PROTOCOL,
+        Dialect::OpenAiResponses | Dialect::Gemini | Dialect::Ollama | Dialect::Neutral => {
+            &unspoken::PROTOCOL
+        }
     }
 }
 

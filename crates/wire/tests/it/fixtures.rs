@@ -7,7 +7,10 @@ use inhouse_chat::Dialect;
 use serde_json::Value;
 
 /// Folders of `testdata/wire`, and what is spoken in them.
-pub(crate) const DIALECTS: &[(&str, Dialect)] = &[("anthropic", Dialect::Anthropic)];
+pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
+    ("anthropic", Dialect::Anthropic),
+    ("openai_chat", Dialect::OpenAiChat),
+];
 
 /// Calls `check` with every file whose name ends so; there must be one.
 pub(crate) fn each(ending: &str, check: impl Fn(Dialect, &str, &[u8])) {

@@ -6,21 +6,36 @@
 
 mod base_url;
 mod budget;
+mod check;
+mod complete;
+mod env;
+mod error;
+mod json;
+mod load;
+mod migrate;
 mod money;
 mod privacy;
 mod provider;
+mod read;
 mod router;
 mod routing;
 mod schema;
 mod secret;
 mod services;
+mod substitute;
 mod table;
+mod template;
 
 pub use base_url::BaseUrl;
 pub use budget::{Budget, BudgetPer, BudgetWindow, Ledger, Price};
+pub use env::Env;
+pub use error::{ConfigError, Problem};
+pub use load::{Loaded, from_env, load, parse, places};
+pub use migrate::migrate;
 pub use privacy::{Detector, DetectorAction, PrivacyRules};
 pub use provider::{
-    DataCollection, MaxPrice, Preferences, ProviderConfig, ProviderKind, RateLimit, Timeouts,
+    DataCollection, Deadlines, LOCAL, MaxPrice, Preferences, ProviderConfig, ProviderKind,
+    RateLimit, Timeouts, canonical_name,
 };
 pub use router::RouterConfig;
 pub use routing::{
@@ -33,3 +48,4 @@ pub use services::{
     ToolCalling, ToolFormat,
 };
 pub use table::Table;
+pub use template::init_template;

@@ -29,6 +29,8 @@ pub struct Detector {
     pub action: DetectorAction,
     /// What is done instead when a certain kind is found.
     pub actions: Table<DetectorAction>,
+    /// What is done with pictures, sound and documents, which cannot be searched. Default: `allow`.
+    pub unreadable: DetectorAction,
 }
 
 /// What is done when personal data or a secret is found.
@@ -53,6 +55,7 @@ impl Default for Detector {
             kinds: None,
             action: DetectorAction::default(),
             actions: Table::default(),
+            unreadable: DetectorAction::Allow,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! One provider.
 
+mod kind;
+
 use std::path::PathBuf;
+use std::time::Duration;
 
 use inhouse_chat::{ModelName, Money, Secret};
 use inhouse_policy::Zone;
@@ -8,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Table, money, secret};
+pub use kind::{LOCAL, ProviderKind, canonical_name};
 
 /// One provider: where it is, who we are to it, and how patient we are with it.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -71,29 +75,17 @@ pub struct ProviderConfig {
     pub gpu_acceleration: Option<bool>,
 }
 
-/// The kinds of providers.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProviderKind {
-    /// Anthropic's Messages API.
-    Anthropic,
-    /// OpenAI.
-    OpenAi,
-    /// OpenRouter.
-    OpenRouter,
-    /// Google's Gemini.
-    Gemini,
-    /// Hugging Face Inference Providers.
-    HuggingFace,
-    /// Ollama.
-    Ollama,
-    /// A LiteLLM proxy.
-    LiteLlm,
-    /// The engine inside: ONNX models on this machine.
-    #[serde(alias = "onnx-local")]
-    Onnx,
-    /// Any address that speaks OpenAI's Chat Completions.
-    Custom,
+/// How long to wait for a provider, at every step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Deadlines {
+    /// Until connected.
+    pub connect: Duration,
+    /// Until the first token.
+    pub first_token: Option<Duration>,
+    /// Between two pieces of a stream.
+    pub idle: Option<Duration>,
+    /// For everything.
+    pub total: Option<Duration>,
 }
 
 /// The longest single steps may take, milliseconds.
@@ -175,6 +167,43 @@ pub struct MaxPrice {
     #[serde(with = "money::option", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub completion: Option<Money>,
+}
+
+impl ProviderConfig {
+    /// The kind of provider. Every loaded configuration states it.
+    pub fn kind(&self) -> ProviderKind {
+        self.kind.unwrap_or(ProviderKind::Custom)
+    }
+
+    /// How far a request to it goes: what `zone` says, else the safest guess.
+    pub fn effective_zone(&self) -> Zone {
+        self.zone.unwrap_or(match (self.kind(), &self.base_url) {
+            (ProviderKind::Onnx, _) | (ProviderKind::Ollama, None) => Zone::Device,
+            (ProviderKind::Ollama, Some(address)) => address.nearest_zone(),
+            _ => Zone::Cloud,
+        })
+    }
+
+    /// Its keys, the first one first.
+    pub fn keys(&self) -> impl Iterator<Item = &Secret> {
+        self.api_key.iter().chain(&self.api_keys)
+    }
+
+    /// How long to wait for it, defaults included. The engine inside has none: a long prompt takes its time there,
+    /// and nobody else is kept waiting by it.
+    pub fn deadlines(&self) -> Deadlines {
+        let local = self.kind() == ProviderKind::Onnx;
+        let or = |stated: Option<u64>, usual: u64| {
+            let usual = (!local).then_some(usual);
+            stated.or(usual).map(Duration::from_millis)
+        };
+        Deadlines {
+            connect: Duration::from_millis(self.timeouts.connect.unwrap_or(10_000)),
+            first_token: or(self.timeouts.first_token, 120_000),
+            idle: or(self.timeouts.idle, 60_000),
+            total: or(self.timeouts.total.or(self.timeout), 600_000),
+        }
+    }
 }
 
 impl Default for ProviderConfig {

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Budget, Cache, Ledger, Monitoring, Price, PrivacyRules, ProviderConfig, Retries, Routing,
-    Table, ToolCalling,
+    Budget, BudgetPer, BudgetWindow, Cache, Ledger, Monitoring, Price, PrivacyRules,
+    ProviderConfig, Retries, Routing, Table, ToolCalling, canonical_name,
 };
 
 /// Which providers there are, which of them may answer what, and at what price.
@@ -48,3 +48,61 @@ pub struct RouterConfig {
     /// Where usage, budgets and receipts are kept.
     pub ledger: Ledger,
 }
+
+impl RouterConfig {
+    /// The provider of this name, by either name of the engine inside; `None` also where it is not enabled.
+    pub fn provider(&self, name: &str) -> Option<&ProviderConfig> {
+        let provider = self.providers.get(canonical_name(name));
+        provider.filter(|provider| provider.enabled)
+    }
+
+    /// The providers that are enabled, in the order of the file.
+    pub fn enabled_providers(&self) -> impl Iterator<Item = (&str, &ProviderConfig)> {
+        self.providers
+            .iter()
+            .filter(|(_, provider)| provider.enabled)
+    }
+
+    /// The provider that answers where nobody names one: `defaultProvider`, else the first of the chain, else the
+    /// first there is.
+    pub fn default_provider(&self) -> Option<ProviderName> {
+        let first = || self.enabled_providers().next().map(|(name, _)| name.into());
+        let stated = self.default_provider.as_ref();
+        stated
+            .or(self.fallback_chain.first())
+            .cloned()
+            .or_else(first)
+    }
+
+    /// All limits of spending: `budgets`, and those of `routing.costOptimization.budgetAlerts`.
+    pub fn all_budgets(&self) -> Vec<Budget> {
+        let cost = &self.routing.cost_optimization;
+        let alert = |window, limit: Option<_>| {
+            limit.filter(|_| cost.enabled).map(|limit| Budget {
+                per: BudgetPer::All,
+                only: Vec::new(),
+                window,
+                limit,
+                hard_stop: cost.hard_stop,
+                alert_at: cost.alert_threshold,
+            })
+        };
+        let daily = alert(BudgetWindow::Day, cost.budget_alerts.daily);
+        let monthly = alert(BudgetWindow::Month, cost.budget_alerts.monthly);
+        self.budgets
+            .iter()
+            .cloned()
+            .chain(daily)
+            .chain(monthly)
+            .collect()
+    }
+
+    /// The configuration to be shown: keys and the values of headers are `***`.
+    pub fn to_json_redacted(&self) -> serde_json::Value {
+        // Names are text and numbers finite, so it always is JSON.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

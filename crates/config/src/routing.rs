@@ -1,6 +1,7 @@
 //! How a provider is chosen, and how long one is tried.
 
 use inhouse_chat::{Complexity, ModelName, Money, Privacy, ProviderName};
+use inhouse_policy::Zone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,19 @@ pub enum Mode {
     QualityOptimized,
     /// The one that the first matching rule names, else the default.
     RuleBased,
+}
+
+impl Mode {
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::CostOptimized => "cost-optimized",
+            Self::PerformanceOptimized => "performance-optimized",
+            Self::QualityOptimized => "quality-optimized",
+            Self::RuleBased => "rule-based",
+        }
+    }
 }
 
 /// One rule.
@@ -113,6 +127,11 @@ pub struct Action {
     /// With at most so many output tokens; a smaller number in the request stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
+    /// The farthest that a request of this rule may go, also when its provider fails: `device`, `lan`,
+    /// `cloud-no-retention` or `cloud`. It can tighten, not widen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::schema::ZoneNames>")]
+    pub ceiling: Option<Zone>,
 }
 
 /// What `cost-optimized` goes by, and limits of spending for every mode.

@@ -30,3 +30,6 @@ pub(crate) enum LevelNames {
     Medium,
     High,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,10 @@
 //! Keys in configuration: read, and never written.
 
 use inhouse_chat::Secret;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What is shown instead of a key.
 pub(crate) const HIDDEN: &str = "***";
-
-fn read<E: Error>(key: &str) -> Result<Secret, E> {
-    Secret::new(key).ok_or_else(|| E::custom("is empty"))
-}
 
 /// A key that need not be there.
 pub(crate) mod option {
@@ -18,7 +14,8 @@ pub(crate) mod option {
         deserializer: D,
     ) -> Result<Option<Secret>, D::Error> {
         let key = Option::<String>::deserialize(deserializer)?;
-        key.as_deref().map(read).transpose()
+        // An empty one is none: `${VAR:-}` says that it need not be there.
+        Ok(key.as_deref().and_then(Secret::new))
     }
 
     pub(crate) fn serialize<S: Serializer>(
@@ -37,7 +34,7 @@ pub(crate) mod list {
         deserializer: D,
     ) -> Result<Vec<Secret>, D::Error> {
         let keys = Vec::<String>::deserialize(deserializer)?;
-        keys.iter().map(|key| read(key)).collect()
+        Ok(keys.iter().filter_map(|key| Secret::new(key)).collect())
     }
 
     pub(crate) fn serialize<S: Serializer>(
@@ -50,6 +47,8 @@ pub(crate) mod list {
 
 /// Keys by name.
 pub(crate) mod table {
+    use serde::de::Error;
+
     use super::*;
     use crate::Table;
 
@@ -57,11 +56,12 @@ pub(crate) mod table {
         deserializer: D,
     ) -> Result<Table<Secret>, D::Error> {
         let keys = Table::<String>::deserialize(deserializer)?;
-        let keys = keys
-            .iter()
-            .map(|(name, key)| Ok((name.to_owned(), read(key)?)));
-        keys.collect::<Result<Vec<_>, _>>()
-            .map(|keys| keys.into_iter().collect())
+        let keys = keys.iter().map(|(name, key)| {
+            let key = Secret::new(key)
+                .ok_or_else(|| Error::custom(format!("has nothing in {name:?}")))?;
+            Ok((name.to_owned(), key))
+        });
+        keys.collect()
     }
 
     pub(crate) fn serialize<S: Serializer>(

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::tokens::Token;
-use super::{Finding, assigned, email, pem, tokens, urls};
+use super::{Finding, FindingKind, assigned, email, pem, tokens, urls};
 
 /// A piece of text that something may be found at, in any case of letters.
 pub(super) struct Anchor {
@@ -66,12 +66,23 @@ pub(super) fn ready() -> bool {
 /// Appends what is found at the anchors of a text.
 pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
     let Some(anchors) = &*ANCHORS else { return };
+    let mut key_end = 0;
     for hit in anchors.finder.find_iter(text) {
+        // Nothing is looked for within a private key: looking again for the end of a long one is slow.
+        if hit.start() < key_end {
+            continue;
+        }
         let finding = match anchors.reads.get(hit.pattern().as_usize()) {
             Some(Read::With(read)) => read(text, hit.range()),
             Some(Read::Token(token)) => token.read(text, hit.range()),
             None => None,
         };
+        if let Some(key) = finding
+            .as_ref()
+            .filter(|f| f.kind == FindingKind::PrivateKey)
+        {
+            key_end = key.range.end;
+        }
         found.extend(finding);
     }
 }

@@ -59,9 +59,8 @@ pub(super) const ANCHORS: &[Anchor] = &[
     secret("authorization"),
 ];
 
-/// How far after the word its value may begin.
-const GAP: usize = 40;
-const MOST: usize = 512;
+/// The longest value looked at.
+const MOST: usize = 256;
 
 fn read_password(text: &str, at: Range<usize>) -> Option<Finding> {
     let value = Value::after(text, at.end)?;
@@ -105,7 +104,6 @@ struct Value {
 impl Value {
     /// The rest of the word, an assignment, and the value: `_hash" : "..`, ` is ..`, ` Basic ..`.
     fn after(text: &str, at: usize) -> Option<Self> {
-        let limit = at + GAP;
         let word_end = run_end(text, at, 24, |b| {
             b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')
         });
@@ -139,7 +137,7 @@ impl Value {
         } else {
             value.trim_end_matches(['.', ':', '*'])
         };
-        (start <= limit + 24).then(|| Self {
+        Some(Self {
             range: start..start + value.len(),
             quoted: quote.is_some(),
         })

@@ -1,6 +1,7 @@
 //! International bank account numbers (ISO 13616): country, length and MOD 97-10.
 
 use super::checksum::remainder;
+use super::numbers::Named;
 use super::text::{byte_at, is_word};
 use super::{Confidence, Finding, FindingKind};
 
@@ -98,7 +99,10 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
 ];
 
 /// Reads an IBAN at `start`, in one piece or in groups with blanks or hyphens between.
-pub(super) fn read(text: &str, start: usize) -> Option<Finding> {
+pub(super) fn read(text: &str, start: usize, _named: Named<'_>) -> Option<Finding> {
+    if !byte_at(text, start)?.is_ascii_alphabetic() {
+        return None;
+    }
     let country =
         [byte_at(text, start)?, byte_at(text, start + 1)?].map(|b| b.to_ascii_uppercase());
     let length = LENGTHS.iter().find(|(name, _)| **name == country)?.1;

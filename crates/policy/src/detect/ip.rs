@@ -4,11 +4,14 @@
 //! alone, and so is what has four parts but is a version.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
+use super::context::{Topic, Topics};
+use super::numbers::Named;
 use super::text::{byte_at, byte_before, is_word, run_end};
-use super::{Confidence, Finding, FindingKind, context};
+use super::{Confidence, Finding, FindingKind};
 
-const WORDS: &[&str] = &[
+pub(super) const WORDS: Topic = &[
     "ip",
     "ips",
     "ipv4",
@@ -29,13 +32,15 @@ const WORDS: &[&str] = &[
     "adresse*",
     "dirección",
 ];
-const VERSION_WORDS: &[&str] = &[
+const VERSION_WORDS: Topic = &[
     "v", "version*", "ver", "release*", "build", "rev", "chapter", "section", "§",
 ];
 
+static VERSIONS: LazyLock<Option<Topics>> = LazyLock::new(|| Topics::new(&[VERSION_WORDS]));
+
 /// Reads an address at `start`.
-pub(super) fn read(text: &str, start: usize) -> Option<Finding> {
-    let (end, confidence) = v4(text, start).or_else(|| v6(text, start))?;
+pub(super) fn read(text: &str, start: usize, named: Named<'_>) -> Option<Finding> {
+    let (end, confidence) = v4(text, start, named).or_else(|| v6(text, start))?;
     Some(Finding {
         kind: FindingKind::IpAddress,
         range: start..end,
@@ -43,7 +48,7 @@ pub(super) fn read(text: &str, start: usize) -> Option<Finding> {
     })
 }
 
-fn v4(text: &str, start: usize) -> Option<(usize, Confidence)> {
+fn v4(text: &str, start: usize, named: Named<'_>) -> Option<(usize, Confidence)> {
     let first = run_end(text, start, 4, |b| b.is_ascii_digit());
     if byte_at(text, first) != Some(b'.') || first - start > 3 {
         return None;
@@ -56,16 +61,17 @@ fn v4(text: &str, start: usize) -> Option<(usize, Confidence)> {
         || lead.ends_with(['.', '-', '~', '^', '+'])
         || lead.ends_with("==") // a pinned version
         || lead.ends_with('/') && !lead.ends_with("//");
-    if part_of_more
-        || !is_public_v4(address)
-        || context::shortly_before(text, start, 16, VERSION_WORDS)
-    {
+    let version = || {
+        VERSIONS
+            .as_ref()
+            .is_some_and(|words| words.shortly_before(text, start, 16))
+    };
+    if part_of_more || !is_public_v4(address) || version() {
         return None;
     }
     // `1.2.3.4` and `10.4.12.2` are headings and versions more often than addresses.
     let small = address.octets().iter().all(|octet| *octet < 32);
-    let named = context::near(text, &(start..end), WORDS);
-    match (small, named) {
+    match (small, named(&(start..end))) {
         (true, false) => Some((end, Confidence::Possible)),
         (false, true) => Some((end, Confidence::Certain)),
         _ => Some((end, Confidence::Likely)),

@@ -5,11 +5,13 @@
 //! their forms begin, so that a number in a text meets only those rules whose first letters and digits are as many as its
 //! own.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::context::{Near, Topic, Topics};
 use super::text::{byte_at, byte_before, is_word, run_end, run_start};
-use super::{Confidence, Finding, FindingKind, card, context, iban, ip, national, phone};
+use super::{Confidence, Finding, FindingKind, card, iban, ip, national, phone};
 
 /// A number of a fixed form.
 pub(super) struct Rule {
@@ -21,8 +23,8 @@ pub(super) struct Rule {
     pub(super) bare: &'static [&'static str],
     /// Whether the letters and digits, without what separates them, are right.
     pub(super) check: fn(&[u8]) -> bool,
-    /// Words that say what it is (see [`context::near`]).
-    pub(super) words: &'static [&'static str],
+    /// Words that say what it is.
+    pub(super) words: Topic,
     /// More digits may follow after a blank, as the expiry of a card does.
     pub(super) open_end: bool,
 }
@@ -39,9 +41,31 @@ impl Rule {
     };
 }
 
-/// Numbers without a fixed form: given where the letters and digits of a number begin.
-type Reader = fn(&str, usize) -> Option<Finding>;
-const READERS: &[Reader] = &[iban::read, phone::read, ip::read];
+/// Tells whether a word that says what a number is stands near it.
+pub(super) type Named<'a> = &'a dyn Fn(&Range<usize>) -> bool;
+
+/// A number without a fixed form.
+struct Reader {
+    /// Given where the letters and digits of a number begin.
+    read: fn(&str, usize, Named<'_>) -> Option<Finding>,
+    /// Words that say what it is.
+    words: Topic,
+}
+
+const READERS: &[Reader] = &[
+    Reader {
+        read: iban::read,
+        words: &[],
+    },
+    Reader {
+        read: phone::read,
+        words: phone::WORDS,
+    },
+    Reader {
+        read: ip::read,
+        words: ip::WORDS,
+    },
+];
 
 /// Groups of rules.
 const GROUPS: &[&[Rule]] = &[
@@ -57,53 +81,66 @@ const MOST_DIGITS: usize = 20;
 
 struct Form {
     rule: &'static Rule,
+    topic: usize,
     template: &'static str,
     clear: bool,
 }
 
-/// The forms by how many letters and then digits they begin with.
-struct Index(Vec<Vec<Form>>);
+/// The forms by how many letters and then digits they begin with, and the words of all.
+struct Index {
+    forms: Vec<Vec<Form>>,
+    topics: Option<Topics>,
+}
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let mut index = Index(Vec::new());
-    index
-        .0
-        .resize_with((MOST_LETTERS + 1) * (MOST_DIGITS + 1), Vec::new);
-    for rule in GROUPS.iter().copied().flatten() {
-        rule.clear
-            .iter()
-            .for_each(|form| index.add(rule, form, true));
-        rule.bare
-            .iter()
-            .for_each(|form| index.add(rule, form, false));
+    let rules = || GROUPS.iter().copied().flatten();
+    let topics: Vec<Topic> = READERS
+        .iter()
+        .map(|r| r.words)
+        .chain(rules().map(|r| r.words))
+        .collect();
+    let mut forms = Vec::new();
+    forms.resize_with((MOST_LETTERS + 1) * (MOST_DIGITS + 1), Vec::new);
+    let mut index = Index {
+        forms,
+        topics: Topics::new(&topics),
+    };
+    for (topic, rule) in (READERS.len()..).zip(rules()) {
+        for (templates, clear) in [(rule.clear, true), (rule.bare, false)] {
+            templates.iter().for_each(|template| {
+                index.add(Form {
+                    rule,
+                    topic,
+                    template,
+                    clear,
+                })
+            });
+        }
     }
     index
 });
 
 impl Index {
-    fn add(&mut self, rule: &'static Rule, template: &'static str, clear: bool) {
-        let letters = template.bytes().take_while(|b| *b == b'A').count();
-        let rest = template.get(letters..).unwrap_or_default();
+    fn add(&mut self, form: Form) {
+        let letters = form.template.bytes().take_while(|b| *b == b'A').count();
+        let rest = form.template.get(letters..).unwrap_or_default();
         let rest = rest.trim_start_matches([' ', '-']);
         let digits = rest.bytes().take_while(|b| *b == b'9').count();
-        let mut put = |digits: usize| {
-            if let Some(forms) = self.0.get_mut(slot(letters, digits)) {
-                forms.push(Form {
-                    rule,
-                    template,
-                    clear,
-                });
+        // An X may be one digit more.
+        let or_more = usize::from(rest.as_bytes().get(digits) == Some(&b'X'));
+        for digits in digits..=digits + or_more {
+            if let Some(forms) = self.forms.get_mut(slot(letters, digits)) {
+                forms.push(Form { ..form });
             }
-        };
-        put(digits);
-        if rest.as_bytes().get(digits) == Some(&b'X') {
-            put(digits + 1);
         }
     }
 
     fn forms(&self, letters: usize, digits: usize) -> &[Form] {
         match letters <= MOST_LETTERS && digits <= MOST_DIGITS {
-            true => self.0.get(slot(letters, digits)).map_or(&[], Vec::as_slice),
+            true => self
+                .forms
+                .get(slot(letters, digits))
+                .map_or(&[], Vec::as_slice),
             false => &[],
         }
     }
@@ -116,6 +153,10 @@ fn slot(letters: usize, digits: usize) -> usize {
 /// Appends what the numbers of a text are.
 pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
     let index = &*INDEX;
+    let nearby = Nearby {
+        text,
+        last: RefCell::new(None),
+    };
     let mut at = 0;
     while let Some(first_digit) = next_digit(text.as_bytes(), at) {
         let start = run_start(text, first_digit, MOST_LETTERS + 1, |b| {
@@ -130,15 +171,22 @@ pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
         }
         let before = found.len();
         let digits = digits_end - first_digit;
-        read_forms(text, start, index.forms(letters, digits), found);
+        read_forms(&nearby, start, index.forms(letters, digits), found);
         if letters == 0 {
             // `QQ 12 34 56 C`: the letters stand apart.
             let apart = letters_apart(text, start);
             if let Some(apart) = apart {
-                read_forms(text, apart.start, index.forms(apart.len(), digits), found);
+                read_forms(
+                    &nearby,
+                    apart.start,
+                    index.forms(apart.len(), digits),
+                    found,
+                );
             }
         }
-        found.extend(READERS.iter().filter_map(|read| read(text, start)));
+        found.extend(READERS.iter().enumerate().filter_map(|(topic, reader)| {
+            (reader.read)(text, start, &|range| nearby.has(range, topic))
+        }));
         let end = found
             .get(before..)
             .unwrap_or_default()
@@ -174,21 +222,46 @@ fn letters_apart(text: &str, start: usize) -> Option<Range<usize>> {
     fits.then_some(first..gap)
 }
 
-fn read_forms(text: &str, start: usize, forms: &[Form], found: &mut Vec<Finding>) {
-    found.extend(forms.iter().filter_map(|form| read_form(text, start, form)));
+/// What is near a number, looked for once for all rules that ask.
+struct Nearby<'a> {
+    text: &'a str,
+    last: RefCell<Option<(Range<usize>, Near)>>,
 }
 
-fn read_form(text: &str, start: usize, form: &Form) -> Option<Finding> {
+impl Nearby<'_> {
+    fn has(&self, range: &Range<usize>, topic: usize) -> bool {
+        // Without the table of words every number counts as named: a finding too many, not one too few.
+        let Some(topics) = &INDEX.topics else {
+            return true;
+        };
+        let mut last = self.last.borrow_mut();
+        let near = match &*last {
+            Some((of, near)) if of == range => *near,
+            _ => topics.near(self.text, range),
+        };
+        *last = Some((range.clone(), near));
+        near.has(topic)
+    }
+}
+
+fn read_forms(nearby: &Nearby<'_>, start: usize, forms: &[Form], found: &mut Vec<Finding>) {
+    found.extend(
+        forms
+            .iter()
+            .filter_map(|form| read_form(nearby, start, form)),
+    );
+}
+
+fn read_form(nearby: &Nearby<'_>, start: usize, form: &Form) -> Option<Finding> {
     let mut compact = Compact::default();
-    let end = matches(text, start, form.template, &mut compact)?;
-    let range = start..end;
+    let range = start..matches(nearby.text, start, form.template, &mut compact)?;
     let grouped = form.template.contains(' ');
-    if !stands_alone(text, &range, grouped && !form.rule.open_end)
+    if !stands_alone(nearby.text, &range, grouped && !form.rule.open_end)
         || !(form.rule.check)(compact.get())
     {
         return None;
     }
-    let confidence = match (form.clear, context::near(text, &range, form.rule.words)) {
+    let confidence = match (form.clear, nearby.has(&range, form.topic)) {
         (_, true) => Confidence::Certain,
         (true, false) => Confidence::Likely,
         (false, false) => Confidence::Possible,
@@ -200,22 +273,22 @@ fn read_form(text: &str, start: usize, form: &Form) -> Option<Finding> {
     })
 }
 
-/// Letters and digits without what separates them.
-#[derive(Default)]
-struct Compact {
+/// A few bytes without an allocation: letters and digits without what separates them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Compact {
     bytes: [u8; 32],
     len: usize,
 }
 
 impl Compact {
-    fn push(&mut self, byte: u8) {
+    pub(super) fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.len) {
             *place = byte;
             self.len += 1;
         }
     }
 
-    fn get(&self) -> &[u8] {
+    pub(super) fn get(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 }

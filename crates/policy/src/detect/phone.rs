@@ -3,11 +3,14 @@
 //! International ones by their `+` and an assigned country code (ITU-T E.164); North American ones by their form;
 //! others, which look like any number, by a word nearby.
 
-use super::numbers::stands_alone;
-use super::text::{byte_at, byte_before, is_word, run_start};
-use super::{Confidence, Finding, FindingKind, context};
+use std::ops::Range;
 
-const WORDS: &[&str] = &[
+use super::context::Topic;
+use super::numbers::{Compact, Named, stands_alone};
+use super::text::{byte_at, byte_before, is_word, run_end, run_start};
+use super::{Confidence, Finding, FindingKind};
+
+pub(super) const WORDS: Topic = &[
     "phone*",
     "tel",
     "tel.",
@@ -64,7 +67,7 @@ const WORDS: &[&str] = &[
 ];
 
 /// Reads a telephone number whose first digit is at `start`.
-pub(super) fn read(text: &str, start: usize) -> Option<Finding> {
+pub(super) fn read(text: &str, start: usize, named: Named<'_>) -> Option<Finding> {
     if !byte_at(text, start)?.is_ascii_digit() {
         return None;
     }
@@ -78,7 +81,7 @@ pub(super) fn read(text: &str, start: usize) -> Option<Finding> {
         let alone = !is_word(byte_before(text, begin)) && !is_word(byte_at(text, number.end));
         (alone && number.is_international()).then_some(Confidence::Likely)?
     } else {
-        national(text, &range, &number)?
+        national(text, &range, &number, named)?
     };
     Some(Finding {
         kind: FindingKind::Phone,
@@ -87,102 +90,107 @@ pub(super) fn read(text: &str, start: usize) -> Option<Finding> {
     })
 }
 
-fn national(text: &str, range: &std::ops::Range<usize>, number: &Number) -> Option<Confidence> {
-    if !stands_alone(text, range, true) || number.looks_like_date() || number.looks_like_decimal() {
-        return None;
-    }
+fn national(
+    text: &str,
+    range: &Range<usize>,
+    number: &Number,
+    named: Named<'_>,
+) -> Option<Confidence> {
+    let (digits, form) = (number.digits.get(), number.form.get());
     let north_american = number.is_north_american();
-    let clear = north_american
-        && matches!(
-            number.form.as_str(),
-            "(3)3-4" | "(3) 3-4" | "3-3-4" | "1-3-3-4" | "1 (3) 3-4"
-        )
-        || number.digits.starts_with(b"0")
-            && matches!(number.digits.get(1), Some(b'6' | b'7'))
-            && number.form == "2 2 2 2 2"; // a French mobile
-    if clear {
-        return Some(Confidence::Likely);
+    let mobile = digits.starts_with(b"06") || digits.starts_with(b"07");
+    let clear = north_american && CLEAR.contains(&form) || mobile && form == b"2 2 2 2 2"; // France
+    let number_of_its_own = stands_alone(text, range, !clear)
+        && !number.looks_like_date()
+        && !number.looks_like_decimal();
+    if !number_of_its_own || clear {
+        return number_of_its_own.then_some(Confidence::Likely);
     }
-    let local =
-        number.digits.starts_with(b"0") || north_american || number.form.contains(['(', ' ', '-']);
-    let plausible = matches!(number.digits.len(), 7..=14) && (local || number.digits.len() >= 9);
+    let local = digits.starts_with(b"0") || north_american || number.has(b"( -");
+    let plausible = matches!(digits.len(), 7..=14) && (local || digits.len() >= 9);
     // Bare digits are looked at only near a word, since the search for the word is the dearer part.
-    (plausible && context::near(text, range, WORDS)).then_some(Confidence::Likely)
+    (plausible && named(range)).then_some(Confidence::Likely)
 }
 
+/// North American forms that hardly anything else has.
+const CLEAR: &[&[u8]] = &[b"(3)3-4", b"(3) 3-4", b"3-3-4", b"1-3-3-4", b"1 (3) 3-4"];
+
 /// Digits, and their groups as a form: `(415) 555-2671` is `(3) 3-4`.
+#[derive(Clone, Copy, Default)]
 struct Number {
-    digits: Vec<u8>,
-    form: String,
+    digits: Compact,
+    form: Compact,
     end: usize,
 }
 
 impl Number {
+    /// Reads as many groups as one number can have.
     fn read(text: &str, begin: usize) -> Option<Self> {
-        let mut number = Self {
-            digits: Vec::with_capacity(16),
-            form: String::with_capacity(16),
-            end: begin,
-        };
-        let mut group = 0_usize;
-        let mut pending = String::new();
-        let mut at = begin;
-        let close = |form: &mut String, group: &mut usize| {
-            if *group > 0 {
-                form.push_str(&group.to_string());
+        let mut number = Self::default();
+        let mut whole = None;
+        let mut at = begin + usize::from(byte_at(text, begin) == Some(b'+'));
+        loop {
+            let start = at;
+            let gap = gap(text, start);
+            let group_end = run_end(text, start + gap, 16, |b| b.is_ascii_digit());
+            let group = text
+                .as_bytes()
+                .get(start + gap..group_end)
+                .unwrap_or_default();
+            let last = group.is_empty()
+                || gap > 0 && byte_at(text, start) == Some(b' ') && number.is_full();
+            if last || number.digits.get().len() + group.len() > 15 {
+                break;
             }
-            *group = 0;
-        };
-        while let Some(byte) = byte_at(text, at) {
-            match byte {
-                b'0'..=b'9' => {
-                    if !pending.is_empty() {
-                        close(&mut number.form, &mut group);
-                        number.form.push_str(&pending);
-                        pending.clear();
-                    }
-                    group += 1;
-                    number.digits.push(byte);
-                    number.end = at + 1;
-                    if number.digits.len() > 15 {
-                        return None;
-                    }
-                }
-                b'+' if at == begin || byte_before(text, at) == Some(b'(') => {}
-                b' ' | b'-' | b'.' | b'/' | b'(' | b')' if pending.len() < 3 => {
-                    pending.push(char::from(byte))
-                }
-                0xC2 if byte_at(text, at + 1) == Some(0xA0) && pending.len() < 3 => {
-                    pending.push(' ');
-                    at += 1;
-                }
-                _ => break,
-            }
-            at += 1;
+            number.add(
+                text.as_bytes().get(start..start + gap).unwrap_or_default(),
+                group,
+                group_end,
+            );
+            whole = Some(number);
+            at = group_end;
         }
-        close(&mut number.form, &mut group);
-        (number.digits.len() >= 7).then_some(number)
+        whole.filter(|number| number.digits.get().len() >= 7)
     }
 
-    /// E.164: 8 to 15 digits after an assigned country code; the North American ones exactly 11.
+    fn add(&mut self, gap: &[u8], group: &[u8], end: usize) {
+        for byte in gap.iter().filter(|b| **b != 0xC2 && **b != b'+') {
+            self.form.push(if *byte == 0xA0 { b' ' } else { *byte });
+        }
+        group.iter().for_each(|digit| self.digits.push(*digit));
+        self.form.push(
+            b"0123456789abcdef"
+                .get(group.len())
+                .copied()
+                .unwrap_or(b'?'),
+        );
+        self.end = end;
+    }
+
+    /// A blank after a whole North American number ends it: `415-555-2671 2 times`.
+    fn is_full(&self) -> bool {
+        let full = CLEAR.contains(&self.form.get())
+            || self.digits.get().len() == 11 && self.digits.get().starts_with(b"1");
+        full && self.is_north_american()
+    }
+
+    fn has(&self, any: &[u8]) -> bool {
+        self.form.get().iter().any(|b| any.contains(b))
+    }
+
+    /// E.164: at most 15 digits after an assigned country code; the North American ones are 11.
     fn is_international(&self) -> bool {
-        let digit = |i: usize| self.digits.get(i).map(|b| b - b'0');
-        match (digit(0), digit(1)) {
-            (Some(1), _) => self.digits.len() == 11 && digit(1) >= Some(2) && digit(4) >= Some(2),
-            (Some(0), _) | (None, _) => false,
-            (Some(2), Some(1 | 8)) => digit(1) == Some(1) && self.long_enough(),
-            (Some(8), Some(3 | 9)) => false,
-            _ => self.long_enough(),
+        let digits = self.digits.get();
+        match digits {
+            [b'0', ..] | [b'2', b'8', ..] | [b'8', b'3' | b'9', ..] => false,
+            [b'1', ..] => digits.len() == 11 && self.is_north_american(),
+            _ => (9..=15).contains(&digits.len()),
         }
-    }
-
-    fn long_enough(&self) -> bool {
-        (9..=15).contains(&self.digits.len())
     }
 
     /// `[2-9]xx [2-9]xx xxxx`, with or without a 1 before.
     fn is_north_american(&self) -> bool {
-        let digits = match self.digits.as_slice() {
+        let digits = match self.digits.get() {
             [b'1', rest @ ..] if rest.len() == 10 => rest,
             rest => rest,
         };
@@ -193,17 +201,23 @@ impl Number {
     }
 
     fn looks_like_date(&self) -> bool {
-        let form = self.form.as_str();
-        matches!(
-            form,
-            "4-2-2" | "2-2-4" | "2.2.4" | "2/2/4" | "4/2/2" | "4.2.2" | "1/2/4" | "2/1/4"
-        ) || ["4-2-2 ", "4-2-2-", "2.2.4 ", "2/2/4 ", "4/2/2 "]
-            .iter()
-            .any(|date| form.starts_with(date))
+        let dates: [&[u8]; 8] = [
+            b"4-2-2", b"2-2-4", b"2.2.4", b"2/2/4", b"4/2/2", b"4.2.2", b"1/2/4", b"2/1/4",
+        ];
+        dates.iter().any(|date| self.form.get().starts_with(date))
     }
 
     /// `1234567.89`, and other numbers with one point.
     fn looks_like_decimal(&self) -> bool {
-        self.form.matches('.').count() == 1 && !self.form.contains([' ', '-', '/', '('])
+        self.form.get().iter().filter(|b| **b == b'.').count() == 1 && !self.has(b" -/(")
     }
+}
+
+/// How many bytes at `at` may stand between two groups.
+fn gap(text: &str, at: usize) -> usize {
+    let mut end = run_end(text, at, 3, |b| b" -./()+".contains(&b));
+    if byte_at(text, end) == Some(0xC2) && byte_at(text, end + 1) == Some(0xA0) {
+        end += 2; // a no-break space
+    }
+    end - at
 }

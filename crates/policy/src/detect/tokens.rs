@@ -281,7 +281,9 @@ fn escaped(text: &str, start: usize) -> bool {
 
 /// Header, payload and signature in base64, header and payload being JSON objects.
 fn jwt(text: &str, at: Range<usize>) -> Option<Finding> {
-    if !begins(text, at.start) || text.get(at.clone())? != "eyJ" {
+    // A run of base64 is read once, from its beginning.
+    let within = byte_before(text, at.start).is_some_and(url) && !escaped(text, at.start);
+    if within || text.get(at.clone())? != "eyJ" {
         return None;
     }
     let header = run_end(text, at.start, 2048, url);

@@ -98,6 +98,21 @@ impl Ledger {
         self.shared.queue.flush()
     }
 
+    /// Reads the whole file and looks whether its structure is sound. Opening it does not: that would take long.
+    pub fn check(&self) -> Result<(), LedgerError> {
+        let sql = "PRAGMA quick_check(1)";
+        let sound = self
+            .shared
+            .read(|db| db.query_row(sql, [], |row| row.get::<_, String>(0)))?;
+        match sound.as_str() {
+            "ok" => Ok(()),
+            _ => Err(LedgerError::new(
+                &self.shared.name,
+                LedgerErrorKind::Damaged,
+            )),
+        }
+    }
+
     /// Alerts of reservations that were dropped rather than settled, since this was last asked.
     pub fn take_alerts(&self) -> Vec<Alert> {
         std::mem::take(&mut lock(&self.shared.alerts))

@@ -47,8 +47,14 @@ impl Reservation {
             tabs: Vec::new(),
             row: None,
             sent: ask.sent,
-            done: false,
+            done: true,
         }
+    }
+
+    /// From now on there is something to settle.
+    pub(super) fn hold_good(mut self) -> Self {
+        self.done = false;
+        self
     }
 
     /// What is reserved.
@@ -88,7 +94,7 @@ impl Reservation {
         Ok(alerts)
     }
 
-    fn close_tab(&self, spent: Money) -> Vec<Alert> {
+    pub(super) fn close_tab(&self, spent: Money) -> Vec<Alert> {
         if self.tabs.is_empty() {
             return Vec::new();
         }

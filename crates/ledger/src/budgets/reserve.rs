@@ -70,13 +70,21 @@ impl Ledger {
                     budget: share.budget.id.clone(),
                     model: ask.model.to_owned(),
                 }),
-                None => Ok(Reservation::new(&self.shared, ask, Money::ZERO, shares)),
+                None => Ok(Reservation::new(&self.shared, ask, Money::ZERO, shares).hold_good()),
             };
         };
         let mut reservation = Reservation::new(&self.shared, ask, most.max(Money::ZERO), shares);
         self.shared.open_tab(&mut reservation)?;
-        reservation.row = self.shared.hold(&reservation)?;
-        Ok(reservation)
+        match self.shared.hold(&reservation) {
+            Ok(row) => {
+                reservation.row = row;
+                Ok(reservation.hold_good())
+            }
+            Err(refusal) => {
+                reservation.close_tab(Money::ZERO);
+                Err(refusal)
+            }
+        }
     }
 
     /// What each budget has seen in the windows that a time is in.

@@ -1,0 +1,155 @@
+//! Prints what the ledger costs a request, in microseconds of CPU of the whole process (its writer included).
+//!
+//! ```text
+//! cargo run --release -p inhouse-ledger --example overhead
+//! ```
+#![allow(clippy::print_stdout)] // it prints
+
+use std::error::Error;
+use std::hint::black_box;
+use std::time::Instant;
+
+use inhouse_chat::{ModelName, Money, ProviderName, Usage};
+use inhouse_ledger::{
+    Ask, Attempt, Budget, Ledger, PriceList, Receipt, Recipient, Scope, Which, Window,
+};
+use inhouse_policy::Zone;
+use jiff::Timestamp;
+
+const REQUESTS: u32 = 20_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let at = "2026-11-22T12:00:00Z".parse::<Timestamp>()?;
+    prices(at);
+    let folder = tempfile::tempdir()?;
+    let ledger = Ledger::open(folder.path().join("ledger.db"))?;
+    time("attempt and receipt, no budget", REQUESTS, || {
+        record(&ledger, at)
+    })?;
+    ledger.set_budgets([budget("request", Scope::Everything, Window::Request)]);
+    time("+ a budget a request", REQUESTS, || request(&ledger, at))?;
+    let day = budget("day", Scope::Everything, Window::Day);
+    ledger.set_budgets([day.clone()]);
+    time("+ a daily budget", REQUESTS, || request(&ledger, at))?;
+    let key = budget("key", Scope::Key(Which::Each), Window::Month);
+    ledger.set_budgets([day, key]);
+    time("+ a daily and a monthly budget", REQUESTS, || {
+        request(&ledger, at)
+    })?;
+    ledger.flush()?;
+    Ok(())
+}
+
+fn prices(at: Timestamp) {
+    let began = Instant::now();
+    let prices = PriceList::shipped();
+    black_box(prices.price("anthropic", "claude-haiku-4-5"));
+    println!(
+        "{:>9.1} us  reading the price list, once",
+        began.elapsed().as_secs_f64() * 1e6
+    );
+    let usage = Usage {
+        input: 12_345,
+        output: 678,
+        cache_read: 90_000,
+        ..Usage::default()
+    };
+    let lookup = || {
+        black_box(prices.price("anthropic", "claude-haiku-4-5"));
+        Ok(())
+    };
+    drop(time("looking a price up", 1_000_000, lookup));
+    let cost = || {
+        black_box(prices.cost("anthropic", "claude-haiku-4-5", &usage, at));
+        Ok(())
+    };
+    drop(time("looking a price up, and a cost", 1_000_000, cost));
+}
+
+/// CPU of the process, from /proc: in ticks of a hundredth of a second.
+fn cpu() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / 100.0)
+}
+
+fn time(
+    what: &str,
+    turns: u32,
+    mut work: impl FnMut() -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let (began, cpu_before) = (Instant::now(), cpu());
+    for _ in 0..turns {
+        work()?;
+    }
+    let each = |seconds: f64| seconds * 1e6 / f64::from(turns);
+    let wall = each(began.elapsed().as_secs_f64());
+    let cpu = cpu_before
+        .zip(cpu())
+        .map(|(before, after)| each(after - before));
+    println!(
+        "{:>9.3} us of CPU, {wall:.3} us elapsed  {what}",
+        cpu.unwrap_or(f64::NAN)
+    );
+    Ok(())
+}
+
+fn budget(id: &str, scope: Scope, window: Window) -> Budget {
+    Budget {
+        id: id.into(),
+        scope,
+        window,
+        limit: Money::dollars(1_000_000_000.into()),
+        hard_stop: true,
+        alert_at: Vec::new(),
+    }
+}
+
+fn request(ledger: &Ledger, at: Timestamp) -> Result<(), Box<dyn Error>> {
+    let held = ledger.reserve(&Ask {
+        request: "req-0123456789",
+        key: Some("team-a"),
+        agent: Some("coder"),
+        provider: "anthropic",
+        model: "claude-haiku-4-5",
+        most: Some(Money::dollars(1.into())),
+        at,
+        sent: true,
+    })?;
+    held.settle(Some(Money::dollars("0.0123456".parse()?)))?;
+    record(ledger, at)
+}
+
+fn record(ledger: &Ledger, at: Timestamp) -> Result<(), Box<dyn Error>> {
+    let provider = ProviderName::from("anthropic");
+    let model = ModelName::from("claude-haiku-4-5");
+    let attempt = Attempt {
+        reason: "agent type coder".into(),
+        key: Some("team-a".into()),
+        agent: Some("coder".into()),
+        cost: Some(Money::dollars("0.0123456".parse()?)),
+        ..Attempt::new(at, "req-0123456789", provider.clone(), model, Zone::Cloud)
+    };
+    let receipt = Receipt {
+        at,
+        request: "req-0123456789".into(),
+        rule: Some("agent type coder".into()),
+        ceiling: Zone::Cloud,
+        used: Some(Zone::Cloud),
+        recipients: vec![Recipient {
+            provider,
+            zone: Zone::Cloud,
+            bytes: 60_000,
+        }],
+        cost: attempt.cost,
+    };
+    // Faster than any traffic: wait for the writer now and then.
+    let recorded = ledger
+        .record(attempt)
+        .and_then(|()| ledger.record_receipt(receipt));
+    if recorded.is_err() {
+        ledger.flush()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Budgets across processes, and when one of them is killed.
+//!
+//! The test starts itself again as another process: that one finds [`LEDGER`] set, and spends until it is stopped.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use inhouse_chat::{Money, ProviderName};
+use inhouse_ledger::{Ask, Budget, Ledger, Receipt, Recipient, Refusal, Scope, Window};
+use inhouse_policy::Zone;
+use rust_decimal::Decimal;
+
+/// Where the other process finds its ledger.
+const LEDGER: &str = "INHOUSE_TEST_LEDGER";
+
+const THREADS: i64 = 8;
+const MOST: i64 = 10;
+const ACTUAL: i64 = 3;
+const LIMIT: i64 = 4_000;
+
+fn dollars(amount: i64) -> Money {
+    Money::dollars(Decimal::from(amount))
+}
+
+fn open(path: &Path) -> Ledger {
+    let ledger = Ledger::open(path).unwrap();
+    ledger.set_budgets([Budget {
+        id: "all".into(),
+        scope: Scope::Everything,
+        window: Window::Total,
+        limit: dollars(LIMIT),
+        hard_stop: true,
+        alert_at: Vec::new(),
+    }]);
+    ledger
+}
+
+fn balance(ledger: &Ledger) -> (Money, Money) {
+    let balances = ledger.balances("2026-11-22T12:00:00Z".parse().unwrap());
+    let balances = balances.unwrap();
+    (balances[0].spent, balances[0].reserved)
+}
+
+/// Where the mock provider writes down each request that it received: a byte.
+fn mock(path: &Path) -> PathBuf {
+    path.with_extension("mock")
+}
+
+fn received(path: &Path) -> i64 {
+    fs::metadata(mock(path)).map_or(0, |mock| mock.len() as i64)
+}
+
+/// Asks the mock provider until the budget refuses.
+fn spend(ledger: &Ledger, path: &Path) {
+    let mut mock = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(mock(path))
+        .unwrap();
+    let mut turn = 0;
+    loop {
+        turn += 1;
+        let asked = ledger.reserve(&Ask {
+            request: &turn.to_string(),
+            key: None,
+            agent: None,
+            provider: "mock",
+            model: "m",
+            most: Some(dollars(MOST)),
+            at: "2026-11-22T12:00:00Z".parse().unwrap(),
+            sent: false,
+        });
+        match asked {
+            Ok(mut held) => {
+                held.mark_sent().unwrap();
+                mock.write_all(b".").unwrap();
+                held.settle(Some(dollars(ACTUAL))).unwrap();
+            }
+            Err(Refusal::Exceeded(full)) if full.reserved == Money::ZERO => return,
+            Err(Refusal::Exceeded(_)) => std::thread::yield_now(),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+fn spend_with_threads(ledger: &Ledger, path: &Path) {
+    std::thread::scope(|threads| {
+        for _ in 0..THREADS {
+            threads.spawn(|| spend(ledger, path));
+        }
+    });
+}
+
+/// What the other process does. As a test of its own it has nothing to do.
+#[test]
+fn other_process() {
+    if let Some(path) = std::env::var_os(LEDGER) {
+        let path = PathBuf::from(path);
+        spend_with_threads(&open(&path), &path);
+    }
+}
+
+fn start_other_process(path: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "other_process"]).env(LEDGER, path);
+    command.stdout(Stdio::null()).spawn().unwrap()
+}
+
+/// Kills the other process once the mock has heard of so many requests.
+fn kill_after(mut other: Child, path: &Path, requests: i64) {
+    while received(path) < requests {
+        assert!(other.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    other.kill().unwrap(); // SIGKILL
+    other.wait().unwrap();
+}
+
+/// Whether what was spent is what the mock received, some of it in full because a kill came before its settlement.
+fn check_sum(spent: Money, received: i64, kills: i64) {
+    // A kill finds each thread at most once between telling the ledger that it sends and hearing what it cost; and
+    // before that request has reached the mock, or after.
+    let torn = 0..=kills * THREADS;
+    let unheard = 0..=kills * THREADS;
+    let fits = unheard.into_iter().any(|unheard| {
+        torn.clone().any(|torn| {
+            let whole = received + unheard - torn;
+            torn >= unheard && spent == dollars(whole * ACTUAL + torn * MOST)
+        })
+    });
+    assert!(fits, "{spent} spent for {received} received");
+}
+
+#[test]
+fn a_killed_process_neither_overshoots_nor_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let mut kills = 0;
+    for requests in [50, 150, 250] {
+        kill_after(start_other_process(&path), &path, requests);
+        kills += 1;
+        let ledger = open(&path);
+        let (spent, reserved) = balance(&ledger);
+        assert_eq!(reserved, Money::ZERO);
+        check_sum(spent, received(&path), kills);
+    }
+    // Two more processes, one of which is killed, beside this one.
+    let ledger = open(&path);
+    let killed = start_other_process(&path);
+    let mut other = start_other_process(&path);
+    std::thread::scope(|threads| {
+        threads.spawn(|| kill_after(killed, &path, received(&path) + 50));
+        threads.spawn(|| spend_with_threads(&ledger, &path));
+    });
+    assert!(other.wait().unwrap().success());
+    kills += 1;
+    ledger.recover().unwrap();
+    let (spent, reserved) = balance(&ledger);
+    assert_eq!(reserved, Money::ZERO);
+    check_sum(spent, received(&path), kills);
+    assert!(spent <= dollars(LIMIT), "{spent}");
+    assert!(
+        spent > dollars(LIMIT - MOST),
+        "refused too early, at {spent}"
+    );
+}
+
+#[test]
+fn receipts_of_several_processes_are_one_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    // Each ledger has its own connection and lock, as another process would.
+    let ledgers = [open(&path), open(&path), open(&path)];
+    std::thread::scope(|threads| {
+        for ledger in &ledgers {
+            threads.spawn(move || {
+                for number in 0..50 {
+                    ledger.record_receipt(receipt(number)).unwrap();
+                    if number % 7 == 0 {
+                        ledger.flush().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    ledgers.iter().for_each(|ledger| ledger.flush().unwrap());
+    assert_eq!(ledgers[0].verify().unwrap(), 150);
+}
+
+fn receipt(number: i64) -> Receipt {
+    Receipt {
+        at: "2026-11-22T12:00:00Z".parse().unwrap(),
+        request: number.to_string(),
+        rule: None,
+        ceiling: Zone::Cloud,
+        used: Some(Zone::Cloud),
+        recipients: vec![Recipient {
+            provider: ProviderName::from("mock"),
+            zone: Zone::Cloud,
+            bytes: 1,
+        }],
+        cost: None,
+    }
+}
+
+#[test]
+fn a_ledger_that_is_dropped_has_written_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let ledger = open(&path);
+    (0..100).for_each(|number| ledger.record_receipt(receipt(number)).unwrap());
+    drop(ledger);
+    assert_eq!(open(&path).verify().unwrap(), 100);
+    let left = fs::read_dir(folder.path().join("ledger.db-owners"))
+        .unwrap()
+        .count();
+    assert_eq!(left, 0, "owners that are gone leave no file");
+}

@@ -1,0 +1,163 @@
+//! OpenAI, and what those share that speak its protocol.
+
+use inhouse_chat::{ChatRequest, Dialect, Fields, ModelName};
+use inhouse_config::ProviderKind;
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName};
+use serde_json::json;
+
+use crate::Kind;
+use crate::manner::{Manner, Probe, hidden, under, under_once};
+
+/// OpenAI: Chat Completions, and Responses where a model or a request has nothing else.
+pub(crate) const KIND: Kind = Kind {
+    kind: ProviderKind::OpenAi,
+    base_url: Some("https://api.openai.com/v1"),
+    zone: |config| config.effective_zone(),
+    manner: |config| {
+        let organization = config.organization.clone();
+        Box::new(OpenAi { organization })
+    },
+};
+
+struct OpenAi {
+    organization: Option<String>,
+}
+
+impl Manner for OpenAi {
+    /// Chat Completions, except where a request came in as Responses, whose items it may hold, and for models that
+    /// OpenAI offers in Responses alone.
+    fn dialect(&self, request: &ChatRequest, model: &ModelName) -> Dialect {
+        let came_so = request.extra.of(Dialect::OpenAiResponses).is_some();
+        match came_so || only_responds(model.as_str()) {
+            true => Dialect::OpenAiResponses,
+            false => Dialect::OpenAiChat,
+        }
+    }
+
+    fn chat_url(&self, base: &Url, dialect: Dialect, _model: &ModelName, _stream: bool) -> Url {
+        match dialect {
+            Dialect::OpenAiResponses => under(base, &["responses"]),
+            _ => completions(base),
+        }
+    }
+
+    fn probe(&self, base: &Url) -> Probe {
+        models(base)
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let organization = self.organization.as_deref().and_then(hidden);
+        let name = HeaderName::from_static("openai-organization");
+        organization
+            .into_iter()
+            .map(|value| (name.clone(), value))
+            .collect()
+    }
+
+    /// Its newer models refuse `max_tokens`, and all of them know the new name.
+    fn amend(&self, dialect: Dialect, body: &mut Fields, _headers: &mut HeaderMap) {
+        if dialect == Dialect::OpenAiChat {
+            rename(body, "max_tokens", "max_completion_tokens");
+            ask_for_usage(body);
+        }
+    }
+}
+
+/// Models that OpenAI's list of models gives the Responses endpoint alone.
+fn only_responds(model: &str) -> bool {
+    let words: Vec<_> = model.split('-').collect();
+    let said = |word: &str| words.contains(&word);
+    said("codex") || (said("deep") && said("research")) || model.starts_with("computer-use") || {
+        // o1-pro, o3-pro, gpt-5-pro and their dated versions
+        said("pro") && (model.starts_with('o') || model.starts_with("gpt-5"))
+    }
+}
+
+/// What others share that speak OpenAI's Chat Completions.
+pub(crate) struct Compatible;
+
+impl Manner for Compatible {
+    fn dialect(&self, _request: &ChatRequest, _model: &ModelName) -> Dialect {
+        Dialect::OpenAiChat
+    }
+
+    fn chat_url(&self, base: &Url, _dialect: Dialect, _model: &ModelName, _stream: bool) -> Url {
+        completions(base)
+    }
+
+    fn probe(&self, base: &Url) -> Probe {
+        models(base)
+    }
+
+    /// Those that copy the protocol know the old name of the limit, and not all the new one.
+    fn amend(&self, _dialect: Dialect, body: &mut Fields, _headers: &mut HeaderMap) {
+        rename(body, "max_completion_tokens", "max_tokens");
+        ask_for_usage(body);
+    }
+}
+
+pub(crate) fn completions(base: &Url) -> Url {
+    under_once(base, "chat", &["completions"])
+}
+
+pub(crate) fn models(base: &Url) -> Probe {
+    Probe {
+        url: under(base, &["models"]),
+        tells_key: true,
+    }
+}
+
+/// A stream tells what it took only when asked to.
+pub(crate) fn ask_for_usage(body: &mut Fields) {
+    if body.get("stream").is_some_and(|stream| stream == true) {
+        let options = body.entry("stream_options").or_insert_with(|| json!({}));
+        if let Some(options) = options.as_object_mut() {
+            options.insert("include_usage".to_owned(), json!(true));
+        }
+    }
+}
+
+pub(crate) fn rename(body: &mut Fields, from: &str, to: &str) {
+    if !body.contains_key(to)
+        && let Some(value) = body.shift_remove(from)
+    {
+        body.insert(to.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_models_are_asked_by_responses() {
+        let check = |model: &str, expected: bool| {
+            assert_eq!(only_responds(model), expected, "{model}");
+        };
+        for model in [
+            "o1-pro",
+            "o3-pro-2025-06-10",
+            "gpt-5-pro",
+            "gpt-5.2-pro",
+            "gpt-5-codex",
+            "gpt-5.1-codex-mini",
+            "codex-mini-latest",
+            "o4-mini-deep-research",
+            "computer-use-preview",
+        ] {
+            check(model, true);
+        }
+        for model in [
+            "gpt-4o",
+            "gpt-5",
+            "gpt-5-mini",
+            "o3",
+            "o4-mini",
+            "gpt-4.1",
+            "prod-model",
+        ] {
+            check(model, false);
+        }
+    }
+}

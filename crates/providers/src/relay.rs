@@ -1,0 +1,62 @@
+//! Upstreams near by that pass some models on, whatever those are called.
+
+use inhouse_chat::{Failure, ModelName, ProviderError};
+use inhouse_policy::Zone;
+use inhouse_router::Provider as _;
+use serde_json::Value;
+
+use crate::Remote;
+
+/// A model that computes elsewhere than its name says.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this model is relayed to another machine, which its name does not say; nothing was sent; give it a name that ends in -cloud"
+)]
+struct Relayed;
+
+impl Remote {
+    /// Asks, before a prompt is sent to an upstream near by, whether that would pass it on. Without an answer nothing
+    /// is sent. It is asked each time: a name can mean another model a moment later.
+    pub(crate) async fn is_not_relayed(&self, model: &ModelName) -> Result<(), ProviderError> {
+        let Some(url) = self.manner.relays_url(&self.base) else {
+            return Ok(());
+        };
+        if self.zone(model) >= Zone::CloudNoRetention {
+            return Ok(());
+        }
+        let list = self.ask(url, self.keys.take()).await?;
+        let models = list.get("models").and_then(Value::as_array);
+        let found = models.into_iter().flatten().find(|entry| is(entry, model));
+        let failed = |kind| ProviderError::new(&self.name, kind);
+        let relayed = |entry: &Value| {
+            ["remote_host", "remote_model"]
+                .iter()
+                .filter_map(|name| entry.get(name)?.as_str())
+                .any(|to| !to.is_empty())
+        };
+        match found {
+            None => Err(failed(Failure::NoSuchModel)),
+            Some(entry) if relayed(entry) => Err(failed(Failure::Unsupported).because(Relayed)),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// Whether `entry` is the model; `latest` is what a name without a tag means.
+fn is(entry: &Value, model: &ModelName) -> bool {
+    let names = ["name", "model"]
+        .into_iter()
+        .filter_map(|name| entry.get(name)?.as_str());
+    let asked = with_tag(model.as_str());
+    names
+        .map(with_tag)
+        .any(|name| name.eq_ignore_ascii_case(&asked))
+}
+
+fn with_tag(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    match last.contains(':') {
+        true => name.to_owned(),
+        false => format!("{name}:latest"),
+    }
+}

@@ -4,10 +4,12 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::json::{Path, Place, SyntaxError};
 
 /// One thing that is wrong, or looks wrong, with a configuration.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Problem {
     /// The file, as it was named; `environment` where there is none.
     pub file: String,

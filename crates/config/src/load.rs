@@ -11,7 +11,7 @@ use crate::{ConfigError, Env, Problem, RouterConfig};
 use crate::{check, complete, read, substitute};
 
 /// No configuration is longer; what is, is some other file.
-const MAX_BYTES: u64 = 4 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A configuration, and what is to be said of it.
 #[derive(Clone, Debug)]
@@ -72,6 +72,7 @@ pub fn parse(text: &str, name: &str, env: &dyn Env) -> Result<Loaded, ConfigErro
     report.result()?;
     complete::settle(&mut config, env, &tree, &mut report);
     report.result()?;
+    report.warnings.sort_by_key(|warning| warning.place);
     Ok(Loaded {
         config,
         warnings: report.warnings,

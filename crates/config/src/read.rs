@@ -3,10 +3,13 @@
 mod fault;
 mod source;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde::de::DeserializeOwned;
 
 use crate::error::Report;
-use crate::json::{Node, Path, Step, Value};
+use crate::json::{Node, Path, Value};
 use fault::Fault;
 pub(crate) use fault::near;
 use source::Source;
@@ -63,21 +66,17 @@ pub(crate) fn duplicates(tree: &mut Node, report: &mut Report) {
         let Value::Object(members) = &mut node.value else {
             return;
         };
-        let mut at = 0;
-        while let Some(member) = members.get(at) {
-            let earlier = members
-                .iter()
-                .take(at)
-                .find(|first| first.name == member.name);
-            if let Some(first) = earlier {
-                let mut path = path.clone();
-                path.0.push(Step::Name(member.name.clone()));
-                let message = format!("is given twice, first on line {}", first.place.line);
-                report.error(Some(member.place), &path, message);
-                members.remove(at);
-            } else {
-                at += 1;
+        let mut first = HashMap::new();
+        members.retain(|member| match first.entry(member.name.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(member.place.line);
+                true
             }
-        }
+            Entry::Occupied(line) => {
+                let message = format!("is given twice, first on line {}", line.get());
+                report.error(Some(member.place), &path.name(&member.name), message);
+                false
+            }
+        });
     });
 }

@@ -97,10 +97,19 @@ impl RouterConfig {
             .collect()
     }
 
-    /// The configuration to be shown: keys and the values of headers are `***`.
+    /// The configuration to be shown, with its defaults: keys and the values of headers are `***`.
     pub fn to_json_redacted(&self) -> serde_json::Value {
         // Names are text and numbers finite, so it always is JSON.
-        serde_json::to_value(self).unwrap_or_default()
+        let mut shown = serde_json::to_value(self).unwrap_or_default();
+        drop_nulls(&mut shown);
+        shown
+    }
+}
+
+fn drop_nulls(part: &mut serde_json::Value) {
+    if let serde_json::Value::Object(members) = part {
+        members.retain(|_, value| !value.is_null());
+        members.values_mut().for_each(drop_nulls);
     }
 }
 

@@ -7,7 +7,38 @@ use crate::RouterConfig;
 
 /// The JSON Schema (2020-12) of router.config.json, made from the very types that files are read into.
 pub fn schema() -> Value {
-    schemars::schema_for!(RouterConfig).to_value()
+    let mut schema = schemars::schema_for!(RouterConfig).to_value();
+    loosen(&mut schema);
+    schema
+}
+
+/// A variable may stand where a number or boolean does, and a default that is nothing goes without saying.
+fn loosen(part: &mut Value) {
+    const LOOSE: [&str; 3] = ["integer", "number", "boolean"];
+    match part {
+        Value::Object(members) => {
+            if members.get("default").is_some_and(Value::is_null) {
+                members.remove("default");
+            }
+            let mut sorts = match members.get("type") {
+                Some(Value::String(sort)) => vec![Value::from(sort.as_str())],
+                Some(Value::Array(sorts)) => sorts.clone(),
+                _ => Vec::new(),
+            };
+            if sorts
+                .iter()
+                .filter_map(Value::as_str)
+                .any(|sort| LOOSE.contains(&sort))
+            {
+                sorts.push("string".into());
+                members.insert("type".to_owned(), sorts.into());
+                members.insert("pattern".to_owned(), r"^\$\{[^}]+\}$".into());
+            }
+            members.values_mut().for_each(loosen);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(loosen),
+        _ => {}
+    }
 }
 
 /// The names of `inhouse_policy::Zone`, which knows nothing of schemas.
@@ -33,3 +64,6 @@ pub(crate) enum LevelNames {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod page;

@@ -52,15 +52,16 @@ fn matches(index: usize, rule: &Rule, rules: &[Rule], path: &Path, check: &mut C
     }
 }
 
-/// What the condition asks for limits how far the action may reach; the policy would refuse every such request.
+/// What the rule asks for limits how far the action may reach; the policy would refuse every such request.
 fn ceiling(config: &RouterConfig, rule: &Rule, path: &Path, check: &mut Check<'_>) {
     let condition = &rule.condition;
-    let asked = condition.privacy.map_or(Zone::Cloud, Zone::ceiling_of);
-    let ceiling = if condition.local_only == Some(true) {
-        Zone::Device
-    } else {
-        asked
-    };
+    let local = (condition.local_only == Some(true)).then_some(Zone::Device);
+    let asked = [
+        local,
+        condition.privacy.map(Zone::ceiling_of),
+        rule.action.ceiling,
+    ];
+    let ceiling = asked.into_iter().flatten().min().unwrap_or(Zone::Cloud);
     let name = canonical_name(rule.action.provider.as_str());
     let configured = config
         .providers
@@ -77,7 +78,7 @@ fn ceiling(config: &RouterConfig, rule: &Rule, path: &Path, check: &mut Check<'_
     };
     if zone > ceiling {
         let message = format!(
-            "is in zone {zone}, but the rule's condition keeps requests in zone {ceiling}; choose another provider, \
+            "is in zone {zone}, but the rule keeps requests in zone {ceiling}; choose another provider, \
              or set providers.{name}.zone where it is nearer"
         );
         check.error(&path.name("action").name("provider"), message);

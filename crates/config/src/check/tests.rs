@@ -307,7 +307,7 @@ fn rules_must_make_sense() {
 fn a_rule_must_not_send_out_what_it_keeps_in() {
     let beyond = |zone: &str, ceiling: &str| {
         format!(
-            "routing.rules[0].action.provider is in zone {zone}, but the rule's condition keeps requests in zone \
+            "routing.rules[0].action.provider is in zone {zone}, but the rule keeps requests in zone \
              {ceiling}; choose another provider, or set providers.openai.zone where it is nearer"
         )
     };
@@ -322,6 +322,10 @@ fn a_rule_must_not_send_out_what_it_keeps_in() {
     rules(
         r#"{"condition": {"privacy": "medium"}, "action": {"provider": "openai"}}"#,
         &beyond("cloud", "cloud-no-retention"),
+    );
+    rules(
+        r#"{"condition": {"agentType": ["a"]}, "action": {"provider": "openai", "ceiling": "lan"}}"#,
+        &beyond("cloud", "lan"),
     );
     rules(
         r#"{"condition": {"privacy": "low"}, "action": {"provider": "openai"}}"#,

@@ -122,8 +122,14 @@ fn listed(names: &[&str], last: &str) -> String {
     }
 }
 
+/// No name is longer.
+const LONGEST: usize = 64;
+
 /// The name that was probably meant.
 pub(crate) fn near<'a>(given: &str, names: &[&'a str]) -> Option<&'a str> {
+    if given.len() > LONGEST {
+        return None; // nobody meant a name by that
+    }
     let plain = |name: &str| -> String {
         let letters = name.chars().filter(char::is_ascii_alphanumeric);
         letters.map(|letter| letter.to_ascii_lowercase()).collect()

@@ -65,6 +65,7 @@ fn the_schema_has_the_keys_of_the_struct_and_a_description_of_each() {
     let shown = crate::RouterConfig {
         schema: Some("s".to_owned()),
         version: Some("1".to_owned()),
+        default_provider: Some("onnx-local".into()),
         ..Default::default()
     };
     assert_eq!(
@@ -106,4 +107,13 @@ fn names_of_other_crates_are_theirs() {
         "{text}"
     );
     assert!(text.contains(r#""low","medium","high""#));
+}
+
+#[test]
+fn a_variable_may_stand_for_a_number() {
+    let schema = schema();
+    let ttl = &schema["$defs"]["Cache"]["properties"]["ttl"];
+    assert_eq!(ttl["type"], serde_json::json!(["integer", "string"]));
+    assert_eq!(ttl["pattern"], r"^\$\{[^}]+\}$");
+    assert_eq!(ttl["default"], 3600);
 }

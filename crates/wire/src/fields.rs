@@ -232,11 +232,11 @@ impl<'p> Object<'p> {
         self.fields
     }
 
-    /// Nothing may be left.
+    /// Nothing may be left but nulls.
     pub(crate) fn end(self) -> Result<(), WireError> {
-        match self.fields.keys().next() {
+        match self.fields.iter().find(|(_, value)| !value.is_null()) {
             None => Ok(()),
-            Some(name) => Err(WireError::Unknown {
+            Some((name, _)) => Err(WireError::Unknown {
                 path: self.path.field(name).to_string(),
             }),
         }

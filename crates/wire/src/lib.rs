@@ -34,6 +34,7 @@ mod error;
 mod failure;
 mod fields;
 mod ndjson;
+mod neutral;
 mod note;
 mod openai_chat;
 mod parts;
@@ -65,10 +66,9 @@ struct Protocol {
 fn protocol(dialect: Dialect) -> &'static Protocol {
     match dialect {
         Dialect::Anthropic => &anthropic::PROTOCOL,
+        Dialect::Neutral => &neutral::PROTOCOL,
         Dialect::OpenAiChat => &openai_chat::PROTOCOL,
-        Dialect::OpenAiResponses | Dialect::Gemini | Dialect::Ollama | Dialect::Neutral => {
-            &unspoken::PROTOCOL
-        }
+        Dialect::OpenAiResponses | Dialect::Gemini | Dialect::Ollama => &unspoken::PROTOCOL,
     }
 }
 

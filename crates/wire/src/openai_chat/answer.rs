@@ -179,6 +179,10 @@ fn encode_message(content: &[Block], notes: &mut Notes) -> Fields {
         }
         notes.foreign(&block.extra, &path);
     }
+    // An answer of nothing is an empty string; null is for calls and refusals.
+    if calls.is_empty() && refusal.is_none() {
+        words.get_or_insert_default();
+    }
     out.insert("content".into(), json!(words));
     out.insert("refusal".into(), json!(refusal));
     set(&mut out, "tool_calls", (!calls.is_empty()).then_some(calls));

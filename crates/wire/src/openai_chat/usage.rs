@@ -70,6 +70,7 @@ pub(super) fn encode(usage: &Usage) -> Value {
         "total_tokens": usage.total_tokens(),
         "prompt_tokens_details": {
             "cached_tokens": usage.cache_read,
+            "cache_write_tokens": written,
             "audio_tokens": usage.input_audio,
         },
         "completion_tokens_details": {
@@ -77,9 +78,6 @@ pub(super) fn encode(usage: &Usage) -> Value {
             "audio_tokens": usage.output_audio,
         },
     });
-    if written > 0 {
-        out["prompt_tokens_details"]["cache_write_tokens"] = Value::from(written);
-    }
     let cost = usage
         .charged
         .map(|money| money.amount().normalize().to_string());

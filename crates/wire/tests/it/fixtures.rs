@@ -12,6 +12,12 @@ pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("openai_chat", Dialect::OpenAiChat),
 ];
 
+/// What everything recorded is turned into.
+pub(crate) fn targets() -> impl Iterator<Item = Dialect> {
+    let ours = [Dialect::Neutral].into_iter();
+    DIALECTS.iter().map(|(_, dialect)| *dialect).chain(ours)
+}
+
 /// Calls `check` with every file whose name ends so; there must be one.
 pub(crate) fn each(ending: &str, check: impl Fn(Dialect, &str, &[u8])) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/wire");

@@ -8,7 +8,7 @@ use inhouse_chat::{Assembler, BlockKind, Dialect, Disorder, Event, Failure, Repl
 use inhouse_wire::{AnswerOptions, StreamError, WireError, decode_failure};
 
 use equal::{assert_contains, assert_same};
-use fixtures::{DIALECTS, each, json};
+use fixtures::{each, json, targets};
 use splits::{merged, read, write};
 
 const OPTIONS: AnswerOptions = AnswerOptions {
@@ -41,7 +41,7 @@ fn with_usage_asked(dialect: Dialect, mut sent: serde_json::Value) -> serde_json
 fn requests_become_those_of_another_protocol_or_are_refused_by_name() {
     each(".request.json", |dialect, name, bytes| {
         let request = inhouse_wire::decode_request(dialect, json(bytes)).unwrap();
-        for &(_, target) in DIALECTS {
+        for target in targets() {
             match inhouse_wire::encode_request(target, &request) {
                 Ok(encoded) => {
                     inhouse_wire::decode_request(target, encoded.body)
@@ -73,7 +73,7 @@ fn answers_come_back_with_all_they_had() {
 fn answers_become_those_of_another_protocol() {
     each(".reply.json", |dialect, name, bytes| {
         let reply = inhouse_wire::decode_reply(dialect, json(bytes)).unwrap();
-        for &(_, target) in DIALECTS {
+        for target in targets() {
             let encoded = inhouse_wire::encode_reply(target, &reply, &OPTIONS);
             let again = inhouse_wire::decode_reply(target, encoded.body)
                 .unwrap_or_else(|error| panic!("{name} as {target}: {error}"));
@@ -141,7 +141,7 @@ fn streams_can_be_written_in_every_protocol_and_read_again() {
             return;
         };
         let (events, _) = read(dialect, [bytes]);
-        for &(_, target) in DIALECTS {
+        for target in targets() {
             let written = write(target, &events);
             let again = answer(target, name, &written)
                 .unwrap_or_else(|| panic!("{name} as {target}: failed"))

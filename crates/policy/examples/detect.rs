@@ -62,6 +62,10 @@ const TEXTS: &[(&str, &str)] = &[
     ("hostile: signs of mail", "@"),
     ("hostile: local parts", "a.b@"),
     ("hostile: key beginnings", "-----BEGIN PRIVATE KEY-----"),
+    (
+        "hostile: keys",
+        "-----BEGIN PRIVATE KEY-----MIIEvQIBADANBgkq",
+    ),
     ("hostile: signed tokens", "eyJ.eyJ."),
     ("hostile: words of secrets", "password="),
     ("hostile: addresses", "a://b:c"),

@@ -127,9 +127,7 @@ impl Value {
             Some(quote) => run_end(text, start, MOST, |b| {
                 b != quote && b != b'\n' && b != b'\\'
             }),
-            None => run_end(text, start, MOST, |b| {
-                !b.is_ascii_whitespace() && !b"\"'`,;<>)]}|\\&".contains(&b)
-            }),
+            None => run_end(text, start, MOST, goes_on),
         };
         let value = text.get(start..floor(text, end))?;
         let value = if quote.is_some() {
@@ -155,13 +153,23 @@ fn operator(text: &str, at: usize, word_end: usize) -> Option<usize> {
         "=>", ":=", "==", "=", ":", "：", "is: ", "is ", "lautet ", "est ", "es ", "é ",
     ] {
         if rest.starts_with(sign) {
-            // `a == b` compares.
-            return (sign != "==").then_some(at + sign.len());
+            // `a == b` compares, and `a::b` is a path.
+            let value = rest.get(sign.len()..)?;
+            return (sign != "==" && !value.starts_with(':')).then_some(at + sign.len());
         }
     }
     let word = text.get(floor(text, word_end.saturating_sub(6))..word_end)?;
     let bearer = word.eq_ignore_ascii_case("bearer") && byte_before(text, at) == Some(b' ');
     bearer.then_some(at)
+}
+
+/// Whether a value without quotes may have this in it.
+fn goes_on(b: u8) -> bool {
+    let end = matches!(
+        b,
+        b'"' | b'\'' | b'`' | b',' | b';' | b'<' | b'>' | b')' | b']' | b'}' | b'|' | b'\\' | b'&'
+    );
+    !end && !b.is_ascii_whitespace()
 }
 
 /// At least six characters of two sorts, one of them a digit or a sign.
@@ -182,17 +190,24 @@ fn is_password(value: &str, quoted: bool) -> bool {
 
 /// Whether it is an expression of a program, an address or a path, not a value.
 fn is_code(value: &str, quoted: bool) -> bool {
-    let call = value.contains(['(', '{', '<', ' '])
+    let call = value.contains(['(', '{', '[', '<'])
         || value.contains("::")
         || value.contains("->")
         || value.contains("://");
+    // `WIN32_ERROR`
+    let constant = value.contains('_')
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
     let path = value.starts_with(['/', '.', '~', '@', '#', '&', '-']) || value.contains("${");
-    // `self.settings.token`, `CONFIG["key"]`
+    // `self.settings.token2`
     let name = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
-    let member =
-        value.contains(['.', '[']) && value.trim_end_matches('[').split(['.', '[']).all(name);
-    call && !quoted || quoted && value.contains(' ') || path || member && !quoted
+    let member = value.contains('.') && value.split('.').all(name);
+    match quoted {
+        true => path || value.contains(' '),
+        false => path || call || constant || member,
+    }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::anchors::{Anchor, Read};
-use super::text::{past_escape, run_end, run_start};
+use super::text::{floor, past_escape, run_end, run_start};
 use super::{Confidence, Finding, FindingKind};
 
 pub(super) const ANCHORS: &[Anchor] = &[Anchor {
@@ -37,11 +37,12 @@ fn read(text: &str, at: Range<usize>) -> Option<Finding> {
     });
     let domain = text.get(at.end..end)?.trim_end_matches(['.', '-']);
     let end = at.end + domain.len();
-    let fits =
-        is_local(local) && is_domain(domain) && !is_account_of_a_repository(text, local, end);
-    fits.then(|| Finding {
+    let start = at.start - local.len();
+    let account = is_account_of_a_repository(text, local, end) || is_in_an_address(text, start);
+    let fits = is_local(local) && is_domain(domain) && !account;
+    fits.then_some(Finding {
         kind: FindingKind::Email,
-        range: at.start - local.len()..end,
+        range: start..end,
         confidence: Confidence::Certain,
     })
 }
@@ -69,4 +70,15 @@ fn is_account_of_a_repository(text: &str, local: &str, end: usize) -> bool {
             .as_bytes()
             .get(end)
             .is_some_and(|b| matches!(b, b':' | b'/'))
+}
+
+/// `ssh://user@host.example`, `https://user:password@host.example`.
+fn is_in_an_address(text: &str, start: usize) -> bool {
+    let from = run_start(text, start, 80, |b| {
+        !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\'' | b'<' | b'>' | b'?')
+    });
+    let before = text.get(floor(text, from)..start).unwrap_or_default();
+    before.rsplit_once("://").is_some_and(|(_, account)| {
+        account.is_empty() || account.ends_with(':') && !account.contains('/')
+    })
 }

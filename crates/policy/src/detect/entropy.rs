@@ -29,6 +29,24 @@ pub(super) fn is_random(value: &str) -> bool {
     value.bytes().any(|b| b.is_ascii_digit())
         && value.bytes().any(|b| b.is_ascii_alphabetic())
         && bits_per_byte(value) >= least
+        && changes(value) * 5 >= value.len()
+}
+
+/// How often small letters, capitals and digits take turns, but for a capital before small letters. Random strings change
+/// at every second character, names in programs (`Curve25519Seed`, `MSV1_0_KEY`) at every sixth or so.
+fn changes(value: &str) -> usize {
+    let sort = |b: &u8| match b {
+        b'a'..=b'z' => Some(0),
+        b'A'..=b'Z' => Some(1),
+        b'0'..=b'9' => Some(2),
+        _ => None,
+    };
+    let pairs = value.as_bytes().iter().zip(value.as_bytes().iter().skip(1));
+    let differ = |(a, b): &(&u8, &u8)| match (sort(a), sort(b)) {
+        (Some(1), Some(0)) | (None, _) | (_, None) => false,
+        (a, b) => a != b,
+    };
+    pairs.filter(differ).count()
 }
 
 #[cfg(test)]

@@ -83,6 +83,8 @@ struct Form {
     rule: &'static Rule,
     topic: usize,
     template: &'static str,
+    /// What of the template follows its first digits.
+    next: Option<u8>,
     clear: bool,
 }
 
@@ -107,30 +109,31 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     };
     for (topic, rule) in (READERS.len()..).zip(rules()) {
         for (templates, clear) in [(rule.clear, true), (rule.bare, false)] {
-            templates.iter().for_each(|template| {
-                index.add(Form {
-                    rule,
-                    topic,
-                    template,
-                    clear,
-                })
-            });
+            templates
+                .iter()
+                .for_each(|template| index.add(rule, topic, template, clear));
         }
     }
     index
 });
 
 impl Index {
-    fn add(&mut self, form: Form) {
-        let letters = form.template.bytes().take_while(|b| *b == b'A').count();
-        let rest = form.template.get(letters..).unwrap_or_default();
+    fn add(&mut self, rule: &'static Rule, topic: usize, template: &'static str, clear: bool) {
+        let letters = template.bytes().take_while(|b| *b == b'A').count();
+        let rest = template.get(letters..).unwrap_or_default();
         let rest = rest.trim_start_matches([' ', '-']);
         let digits = rest.bytes().take_while(|b| *b == b'9').count();
+        let next = rest.as_bytes().get(digits).copied();
         // An X may be one digit more.
-        let or_more = usize::from(rest.as_bytes().get(digits) == Some(&b'X'));
-        for digits in digits..=digits + or_more {
+        for digits in digits..=digits + usize::from(next == Some(b'X')) {
             if let Some(forms) = self.forms.get_mut(slot(letters, digits)) {
-                forms.push(Form { ..form });
+                forms.push(Form {
+                    rule,
+                    topic,
+                    template,
+                    next,
+                    clear,
+                });
             }
         }
     }
@@ -171,7 +174,13 @@ pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
         }
         let before = found.len();
         let digits = digits_end - first_digit;
-        read_forms(&nearby, start, index.forms(letters, digits), found);
+        read_forms(
+            &nearby,
+            start,
+            digits_end,
+            index.forms(letters, digits),
+            found,
+        );
         if letters == 0 {
             // `QQ 12 34 56 C`: the letters stand apart.
             let apart = letters_apart(text, start);
@@ -179,6 +188,7 @@ pub(super) fn scan(text: &str, found: &mut Vec<Finding>) {
                 read_forms(
                     &nearby,
                     apart.start,
+                    digits_end,
                     index.forms(apart.len(), digits),
                     found,
                 );
@@ -244,12 +254,28 @@ impl Nearby<'_> {
     }
 }
 
-fn read_forms(nearby: &Nearby<'_>, start: usize, forms: &[Form], found: &mut Vec<Finding>) {
-    found.extend(
-        forms
-            .iter()
-            .filter_map(|form| read_form(nearby, start, form)),
-    );
+fn read_forms(
+    nearby: &Nearby<'_>,
+    start: usize,
+    digits_end: usize,
+    forms: &[Form],
+    found: &mut Vec<Finding>,
+) {
+    // Most forms end here: the byte after the first digits is not theirs.
+    let next = byte_at(nearby.text, digits_end);
+    let forms = forms.iter().filter(|form| form.may_go_on(next));
+    found.extend(forms.filter_map(|form| read_form(nearby, start, form)));
+}
+
+impl Form {
+    fn may_go_on(&self, next: Option<u8>) -> bool {
+        match self.next {
+            None => !is_word(next),
+            Some(b'X') => true,
+            Some(b'A' | b'*') => is_word(next),
+            Some(separator) => next.is_some_and(|b| b == separator || !b.is_ascii()),
+        }
+    }
 }
 
 fn read_form(nearby: &Nearby<'_>, start: usize, form: &Form) -> Option<Finding> {

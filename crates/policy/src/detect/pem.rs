@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::anchors::{Anchor, Read};
-use super::text::{ceil, run_end};
+use super::text::{ceil, floor, run_end};
 use super::{Confidence, Finding, FindingKind};
 
 pub(super) const ANCHORS: &[Anchor] = &[
@@ -27,20 +27,32 @@ fn armoured(text: &str, at: Range<usize>) -> Option<Finding> {
     if !title.contains("PRIVATE KEY") || head.len() == title.len() {
         return None;
     }
+    // A title alone is talk about keys.
+    let start = at.end + title.len() + 5;
+    let first = text.get(floor(text, start)..ceil(text, start + 256))?;
+    if !first
+        .split(|c: char| !is_base64(c))
+        .any(|run| run.len() >= 16)
+    {
+        return None;
+    }
     let body = text.get(at.end..ceil(text, at.end + MOST))?;
     let closing = format!("-----END {title}-----");
     let end = match body.find(&closing) {
         Some(found) => at.end + found + closing.len(),
         // A key that was cut off is still a key: all that may be part of it is.
         None => {
-            let after = at.end + title.len() + 5;
             let part = |b: u8| {
                 b.is_ascii_alphanumeric() || b.is_ascii_whitespace() || b"+/=\\:,-".contains(&b)
             };
-            run_end(text, after, MOST, part)
+            run_end(text, start, MOST, part)
         }
     };
     Some(found(at.start..end))
+}
+
+fn is_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')
 }
 
 fn putty(text: &str, at: Range<usize>) -> Option<Finding> {

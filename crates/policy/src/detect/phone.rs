@@ -78,7 +78,9 @@ pub(super) fn read(text: &str, start: usize, named: Named<'_>) -> Option<Finding
         .is_some_and(|lead| lead.contains('+'));
     let range = begin..number.end;
     let confidence = if international {
-        let alone = !is_word(byte_before(text, begin)) && !is_word(byte_at(text, number.end));
+        let alone = !is_word(byte_before(text, begin))
+            && byte_before(text, begin) != Some(b'-')
+            && !is_word(byte_at(text, number.end));
         (alone && number.is_international()).then_some(Confidence::Likely)?
     } else {
         national(text, &range, &number, named)?
@@ -107,7 +109,11 @@ fn national(
         return number_of_its_own.then_some(Confidence::Likely);
     }
     let local = digits.starts_with(b"0") || north_american || number.has(b"( -");
-    let plausible = matches!(digits.len(), 7..=14) && (local || digits.len() >= 9);
+    let groups = form.iter().filter(|b| b.is_ascii_hexdigit()).count();
+    let plausible = matches!(digits.len(), 7..=14)
+        && (local || digits.len() >= 9)
+        && groups * 2 <= digits.len() + 1 // not a list of small numbers
+        && byte_before(text, range.start) != Some(b'/'); // not a piece of an address
     // Bare digits are looked at only near a word, since the search for the word is the dearer part.
     (plausible && named(range)).then_some(Confidence::Likely)
 }
@@ -182,7 +188,12 @@ impl Number {
     fn is_international(&self) -> bool {
         let digits = self.digits.get();
         match digits {
-            [b'0', ..] | [b'2', b'8', ..] | [b'8', b'3' | b'9', ..] => false,
+            [b'0', ..]
+            | [b'2', b'1', b'0' | b'4' | b'5' | b'7' | b'9', ..]
+            | [b'2', b'8', ..]
+            | [b'2', b'9', b'2'..=b'6', ..]
+            | [b'8', b'3' | b'9', ..]
+            | [b'9', b'9', b'0' | b'1' | b'7' | b'9', ..] => false,
             [b'1', ..] => digits.len() == 11 && self.is_north_american(),
             _ => (9..=15).contains(&digits.len()),
         }

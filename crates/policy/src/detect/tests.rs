@@ -80,6 +80,7 @@ fn addresses_of_mail() {
         "@Override public void run() {}",
         "a@b",
         "https://medium.com/@writer/story",
+        "ssh://deploy@host.example.com and https://user:pass@host.example.com",
     ] {
         nothing(row);
     }
@@ -113,6 +114,9 @@ fn telephone_numbers() {
         "call f(10000000)",
         "2024-11-22 13:52:49 +0100",
         "phone on 2024-11-22",
+        "datetime!(+9999-12-31 23:59)",
+        "phone numbers 13 5 1.5 7 2.3",
+        "call https://example.org/9799919799",
     ] {
         nothing(row);
     }
@@ -423,6 +427,7 @@ fn private_keys() {
     }
     nothing(&armour("CERTIFICATE"));
     nothing(&armour("PUBLIC KEY"));
+    nothing("It begins with -----BEGIN PRIVATE KEY----- and ends with -----END PRIVATE KEY-----.");
     let cut = armour("PRIVATE KEY");
     check(Kind::PrivateKey, &format!("⟦{}⟧", &cut[..200]));
 }
@@ -474,6 +479,11 @@ fn secrets_by_the_word_before_them() {
         "token == other_token_name_2",
         "api_key: str = Field(default=None)",
         "password=changeme1",
+        "pub const ERROR_INVALID_PASSWORD: WIN32_ERROR = 86;",
+        "sPrivateKeyAndParams: CRYPT_PKCS8_IMPORT_PARAMS,",
+        "raw_private_key: Curve25519SeedBin, token: X509CertificateTemplateFlag2",
+        "generate_private_key: x25519_generate_private_key,",
+        "use libc::passwd::pw_gecos2; pwd = vec![0u8; 32]",
         "secret: see https://example.com/page1",
     ] {
         nothing(row);

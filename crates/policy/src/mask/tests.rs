@@ -55,8 +55,8 @@ fn values_become_placeholders() {
     );
     check("aa@b.example, a@b.example", "[EMAIL_1], [EMAIL_2]");
     check(
-        "password=EMAIL_1 a@b.example",
-        "password=[PASSWORD_1] [EMAIL_2]",
+        "password='EMAIL_1' a@b.example",
+        "password='[PASSWORD_1]' [EMAIL_2]",
     );
 }
 

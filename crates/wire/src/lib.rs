@@ -33,10 +33,12 @@ mod anthropic;
 mod error;
 mod failure;
 mod fields;
+mod gemini;
 mod ndjson;
 mod neutral;
 mod note;
 mod openai_chat;
+mod openai_responses;
 mod parts;
 mod path;
 mod sse;
@@ -45,6 +47,7 @@ mod unspoken;
 
 pub use error::{StreamError, WireError};
 pub use failure::{decode_failure, status_of};
+pub use gemini::{gemini_call, gemini_path};
 pub use note::{Encoded, Fate, Note};
 pub use stream::{AnswerOptions, StreamReader, StreamWriter};
 
@@ -68,7 +71,9 @@ fn protocol(dialect: Dialect) -> &'static Protocol {
         Dialect::Anthropic => &anthropic::PROTOCOL,
         Dialect::Neutral => &neutral::PROTOCOL,
         Dialect::OpenAiChat => &openai_chat::PROTOCOL,
-        Dialect::OpenAiResponses | Dialect::Gemini | Dialect::Ollama => &unspoken::PROTOCOL,
+        Dialect::OpenAiResponses => &openai_responses::PROTOCOL,
+        Dialect::Gemini => &gemini::PROTOCOL,
+        Dialect::Ollama => &unspoken::PROTOCOL,
     }
 }
 

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("anthropic", Dialect::Anthropic),
     ("openai_chat", Dialect::OpenAiChat),
+    ("openai_responses", Dialect::OpenAiResponses),
+    ("gemini", Dialect::Gemini),
 ];
 
 /// What everything recorded is turned into.

@@ -32,6 +32,14 @@ impl BaseUrl {
         self.0.as_str().trim_end_matches('/')
     }
 
+    /// The address of something under this one: the path is appended, and a query stays at the end.
+    pub fn join(&self, path: &str) -> String {
+        let mut url = self.0.clone();
+        let base = url.path().trim_end_matches('/');
+        url.set_path(&format!("{base}/{}", path.trim_start_matches('/')));
+        url.into()
+    }
+
     /// The nearest zone that the address can be in: `device` for a loopback address, `lan` for one of the own
     /// network, else `cloud`. What stands behind it may send on what it is sent, so this is a limit, no promise.
     pub fn nearest_zone(&self) -> Zone {
@@ -102,5 +110,39 @@ impl TryFrom<String> for BaseUrl {
 impl From<BaseUrl> for String {
     fn from(address: BaseUrl) -> Self {
         address.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_comes_before_the_query() {
+        let check = |base: &str, joined: &str| {
+            assert_eq!(
+                BaseUrl::new(base).unwrap().join("/chat/completions"),
+                joined
+            );
+        };
+        check("https://h", "https://h/chat/completions");
+        check("https://h/v1/", "https://h/v1/chat/completions");
+        check(
+            "https://h/v1?api-version=1",
+            "https://h/v1/chat/completions?api-version=1",
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let check = |address: &str, message: &str| {
+            assert_eq!(BaseUrl::new(address).unwrap_err(), message);
+        };
+        check("ftp://h", "is not an http or https address");
+        check("https://h/#a", "must not have a fragment (#..)");
+        check(
+            "http://",
+            "is not an address (empty host); write it as https://host/path",
+        );
     }
 }

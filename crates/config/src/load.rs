@@ -66,7 +66,9 @@ pub fn parse(text: &str, name: &str, env: &dyn Env) -> Result<Loaded, ConfigErro
     substitute::substitute(&mut tree, env, &mut report);
     let config: Option<RouterConfig> = read::read(&mut tree, &mut report);
     report.result()?;
-    let mut config = config.unwrap_or_default(); // what could not be read was an error
+    let Some(mut config) = config else {
+        return Err(ConfigError::Invalid(Vec::new())); // what cannot be read was an error already
+    };
     complete::fill(&mut config, env, &mut report);
     check::check(&config, &tree, &mut report);
     report.result()?;

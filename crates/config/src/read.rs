@@ -37,7 +37,7 @@ pub(crate) fn read<T: DeserializeOwned>(tree: &mut Node, report: &mut Report) ->
 
 fn tell(tree: &Node, path: &Path, fault: &Fault, report: &mut Report) {
     let Some((name_place, node)) = tree.find(&path.0) else {
-        return;
+        return report.error(None, path, "cannot be read"); // no fault comes from outside the tree
     };
     // What is missing may have been wrong, and left out for it: that was told.
     let told = |name: &str| {

@@ -2,7 +2,8 @@
 
 use inhouse_chat::ProviderName;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Budget, BudgetPer, BudgetWindow, Cache, Ledger, Monitoring, Price, PrivacyRules,
@@ -18,7 +19,8 @@ pub struct RouterConfig {
     #[serde(rename = "$schema", skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// The version of the format: `"1"`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "version", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Version")]
     pub version: Option<String>,
     /// The provider that answers where neither the request nor a rule names one. Default: the first of
     /// `fallbackChain`, else the first of `providers`.
@@ -47,6 +49,23 @@ pub struct RouterConfig {
     pub prices: Table<Table<Price>>,
     /// Where usage, budgets and receipts are kept.
     pub ledger: Ledger,
+}
+
+/// Old files have it as a string or as a number.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+enum Version {
+    Text(String),
+    Number(f64),
+}
+
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Version::deserialize(deserializer) {
+        Ok(Version::Text(text)) => Ok(Some(text)),
+        Ok(Version::Number(number)) => Ok(Some(number.to_string())),
+        Err(_) => Err(D::Error::custom("must be a string or a number")),
+    }
 }
 
 impl RouterConfig {

@@ -12,13 +12,16 @@ pub fn schema() -> Value {
     schema
 }
 
-/// A variable may stand where a number or boolean does, and a default that is nothing goes without saying.
+/// A variable may stand where a number or boolean does. What says nothing is left out.
 fn loosen(part: &mut Value) {
     const LOOSE: [&str; 3] = ["integer", "number", "boolean"];
     match part {
         Value::Object(members) => {
-            if members.get("default").is_some_and(Value::is_null) {
-                members.remove("default");
+            // Defaults of whole sections say again what their keys say.
+            let said = |value: &Value| value.is_null() || value.is_object() || value.is_array();
+            members.retain(|name, value| name != "default" || !said(value));
+            if let Some(Value::String(words)) = members.get_mut("description") {
+                *words = words.replace('\n', " ");
             }
             let mut sorts = match members.get("type") {
                 Some(Value::String(sort)) => vec![Value::from(sort.as_str())],

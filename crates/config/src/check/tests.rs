@@ -343,6 +343,18 @@ fn a_rule_must_not_send_out_what_it_keeps_in() {
 }
 
 #[test]
+fn a_version_may_be_a_number() {
+    check(r#"{"version": 1}"#, "");
+    check(r#"{"version": 1.0}"#, "");
+    check(r#"{"version": "1.0"}"#, "");
+    check(r#"{"version": []}"#, "version must be a string or a number");
+    check(
+        r#"{"version": 2}"#,
+        "version is not a version that this program knows; it knows \"1\"",
+    );
+}
+
+#[test]
 fn numbers_must_be_in_range() {
     let share = "must be from 0 to 1";
     let one = "must be at least 1";

@@ -138,15 +138,15 @@ fn wrong_sorts_and_values_are_named_with_their_place() {
     );
     check(
         r#"{"fallbackChain": "onnx"}"#,
-        "f:1:19: fallbackChain must be an array, not \"onnx\"",
+        "f:1:19: fallbackChain must be an array, not a string",
     );
     check(
         r#"{"fallbackChain": [1]}"#,
-        "f:1:20: fallbackChain[0] must be a string, not 1",
+        "f:1:20: fallbackChain[0] must be a string, not a number",
     );
     check(
         r#"{"cache": {"enabled": "true"}}"#,
-        "f:1:23: cache.enabled must be true or false, not \"true\"",
+        "f:1:23: cache.enabled must be true or false, not a string",
     );
     check(
         r#"{"cache": {"ttl": -1}}"#,
@@ -171,7 +171,7 @@ fn wrong_sorts_and_values_are_named_with_their_place() {
     );
     check(
         r#"{"routing": {"costOptimization": {"maxCostPerRequest": "1"}}}"#,
-        "f:1:56: routing.costOptimization.maxCostPerRequest must be an amount in dollars, not \"1\"",
+        "f:1:56: routing.costOptimization.maxCostPerRequest must be an amount in dollars, not a string",
     );
     check(
         r#"{"routing": {"rules": [{"condition": {}}]}}"#,
@@ -201,14 +201,14 @@ fn every_problem_of_a_file_is_told_at_once() {
           "budgets": [{"limit": "much"}]
         }"#,
         "f:2:11: defaultProvder is not known; did you mean defaultProvider?\n\
-         f:3:28: cache.ttl must be a whole number, not \"long\"\n\
+         f:3:28: cache.ttl must be a whole number, not a string\n\
          f:3:36: cache.ttl is given twice, first on line 3\n\
          f:4:44: routing.rules[0].action must be an object, not 1\n\
          f:4:59: routing.rules[1].action needs \"provider\"\n\
-         f:4:69: routing.rules[1].action.model must be a string, not 2\n\
+         f:4:69: routing.rules[1].action.model must be a string, not a number\n\
          f:4:85: routing.rules[2].action needs \"provider\"\n\
          f:4:89: routing.rules[2].because is not known; known here are condition, action and reason\n\
-         f:5:33: budgets[0].limit must be an amount in dollars, not \"much\"",
+         f:5:33: budgets[0].limit must be an amount in dollars, not a string",
     );
 }
 
@@ -217,6 +217,12 @@ fn keys_of_providers_are_not_quoted() {
     check(
         r#"{"providers": {"openai": {"apiKey": ["sk-1"]}}}"#,
         "f:1:37: providers.openai.apiKey must be a string, not an array",
+    );
+    check(
+        r#"{"providers": {"openai": {"apiKeys": "sk-1", "apiKey": 12345, "headers": "sk-2"}}}"#,
+        "f:1:38: providers.openai.apiKeys must be an array, not a string\n\
+         f:1:56: providers.openai.apiKey must be a string, not a number\n\
+         f:1:74: providers.openai.headers must be an object, not a string",
     );
     let error = parse(
         r#"{"routing": {"mode": "${KEY}"}, "cache": {"ttl": "${KEY}"}}"#,

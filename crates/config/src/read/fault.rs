@@ -58,7 +58,7 @@ impl Fault {
     /// What is wrong with the value at `path`.
     pub(super) fn message(&self, path: &Path, node: &Node) -> String {
         match &self.kind {
-            Kind::Sort(wanted) => format!("must be {wanted}, not {}", shown(node)),
+            Kind::Sort(wanted) => format!("must be {wanted}, not {}", sort(wanted, node)),
             Kind::UnknownName(names) => unknown_name(path, names),
             Kind::UnknownValue(names) => {
                 let near = match &node.value {
@@ -97,21 +97,28 @@ fn unknown_name(path: &Path, names: &[&str]) -> String {
     }
 }
 
-/// The value, where it is short and the file's own; else its sort. Secrets come from variables or stand where a string
-/// is right.
-fn shown(node: &Node) -> String {
+/// What stands there instead. A string is not quoted, nor anything where a string should be: it may be a key.
+fn sort(wanted: &str, node: &Node) -> String {
     match &node.value {
         Value::Bool(value) => value.to_string(),
-        Value::Number(digits) if digits.len() <= 24 => digits.clone(),
-        Value::String(words) if words.origin == Origin::File && words.text.len() <= 24 => {
-            format!("{:?}", words.text)
-        }
-        Value::String(words) if words.origin != Origin::File => {
-            "what its variable holds".to_owned()
-        }
+        Value::Number(digits) if wanted != STRING && digits.len() <= 24 => digits.clone(),
+        Value::String(words) if words.origin != Origin::File => FROM_OUTSIDE.to_owned(),
         value => value.sort().to_owned(),
     }
 }
+
+/// What stands instead of one of a few names.
+fn shown(node: &Node) -> String {
+    match &node.value {
+        Value::String(words) if words.origin == Origin::File && words.text.len() <= 24 => {
+            format!("{:?}", words.text)
+        }
+        _ => sort("a name", node),
+    }
+}
+
+pub(super) const STRING: &str = "a string";
+const FROM_OUTSIDE: &str = "what its variable holds";
 
 /// `a, b or c`.
 fn listed(names: &[&str], last: &str) -> String {

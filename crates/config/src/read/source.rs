@@ -5,7 +5,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::fault::Fault;
+use super::fault::{Fault, STRING};
 use crate::json::{Member, Node, Origin, Step, Value};
 use crate::money;
 
@@ -81,7 +81,7 @@ impl<'de> Deserializer<'de> for Source<'de> {
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match &self.0.value {
             Value::String(words) => visitor.visit_borrowed_str(&words.text),
-            _ => Err(Fault::wanted("a string")),
+            _ => Err(Fault::wanted(STRING)),
         }
     }
 

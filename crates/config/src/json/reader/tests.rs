@@ -1,4 +1,5 @@
 use super::*;
+use crate::json::Path;
 
 /// The tree in the notation of JSON.
 fn shown(node: &Node) -> String {

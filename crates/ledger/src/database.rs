@@ -63,6 +63,8 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 /// Whether the file is a ledger, or nothing yet, before anything is written to it.
 fn check(db: &Connection, name: &Arc<str>) -> Result<(), LedgerError> {
     let sqlite = |error| LedgerError::of_sqlite(name, error);
+    // One look: another process may be making it at this moment.
+    let db = db.unchecked_transaction().map_err(sqlite)?;
     let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let application = number("application_id").map_err(sqlite)?;
     let tables = "SELECT count(*) FROM sqlite_schema";
@@ -70,7 +72,7 @@ fn check(db: &Connection, name: &Arc<str>) -> Result<(), LedgerError> {
     if application != APPLICATION && (application != 0 || tables > 0) {
         return Err(LedgerError::new(name, LedgerErrorKind::Foreign));
     }
-    layout(db, name).map(drop)
+    layout(&db, name).map(drop)
 }
 
 /// The file's layout, if this build knows it.

@@ -103,7 +103,7 @@ impl Ledger {
         let sql = "PRAGMA quick_check(1)";
         let sound = self
             .shared
-            .read(|db| db.query_row(sql, [], |row| row.get::<_, String>(0)))?;
+            .study(|db| db.query_row(sql, [], |row| row.get::<_, String>(0)))?;
         match sound.as_str() {
             "ok" => Ok(()),
             _ => Err(LedgerError::new(
@@ -167,6 +167,19 @@ impl Shared {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, LedgerError> {
         let mut db = lock(&self.db);
+        let done = db.transaction().and_then(|transaction| work(&transaction));
+        done.map_err(|error| LedgerError::of_sqlite(&self.name, error))
+    }
+
+    /// Looks at one state of everything for as long as it takes, without keeping others waiting.
+    pub(crate) fn study<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, LedgerError> {
+        let Some(path) = &self.path else {
+            return self.read(work);
+        };
+        let mut db = database::again(path, &self.name)?;
         let done = db.transaction().and_then(|transaction| work(&transaction));
         done.map_err(|error| LedgerError::of_sqlite(&self.name, error))
     }

@@ -38,9 +38,13 @@ pub struct PriceList {
     memo: RwLock<Memo>,
 }
 
+/// What is known of a provider's models, also that they have no price.
+type Models = HashMap<Box<str>, Option<Arc<Price>>>;
+
 #[derive(Debug, Default)]
 struct Memo {
-    known: HashMap<Box<str>, HashMap<Box<str>, Option<Arc<Price>>>>,
+    /// By provider.
+    known: HashMap<Box<str>, Models>,
     count: usize,
 }
 

@@ -115,7 +115,7 @@ impl Ledger {
     /// The last receipts, the newest first.
     pub fn receipts(&self, limit: usize) -> Result<Vec<Entry>, LedgerError> {
         self.flush()?;
-        self.shared.read(|db| chain::last(db, limit))
+        self.shared.study(|db| chain::last(db, limit))
     }
 
     /// The end of the chain, to be kept elsewhere. `None` while it is empty.
@@ -136,7 +136,7 @@ impl Ledger {
 
     fn verify_with(&self, kept: Option<&Head>) -> Result<u64, VerifyError> {
         self.flush()?;
-        Ok(self.shared.read(|db| chain::verify(db, kept))??)
+        Ok(self.shared.study(|db| chain::verify(db, kept))??)
     }
 }
 

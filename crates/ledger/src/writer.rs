@@ -194,3 +194,52 @@ fn checkpoint(shared: &Shared, own: &mut Option<Connection>) {
         drop(db.pragma_query(None, "wal_checkpoint", |_| Ok(())));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{By, Ledger};
+    use inhouse_chat::{ModelName, ProviderName};
+    use inhouse_policy::Zone;
+
+    fn attempt() -> Attempt {
+        let at = "2026-11-22T12:00:00Z".parse::<Timestamp>().unwrap();
+        let (provider, model) = (ProviderName::from("p"), ModelName::from("m"));
+        Attempt::new(at, "r", provider, model, Zone::Cloud)
+    }
+
+    fn attempts(ledger: &Ledger) -> u64 {
+        let report = ledger.report(By::Day, Timestamp::MIN, Timestamp::MAX);
+        report.unwrap().total.attempts
+    }
+
+    #[test]
+    fn rows_that_cannot_be_written_are_kept_and_the_failure_is_told() {
+        let ledger = Ledger::in_memory().unwrap();
+        let full =
+            "CREATE TRIGGER full BEFORE INSERT ON attempts BEGIN SELECT RAISE(FAIL, 'full'); END";
+        ledger.shared.write(|db| db.execute_batch(full)).unwrap();
+        (0..3).for_each(|_| ledger.record(attempt()).unwrap());
+        assert_eq!(ledger.flush().unwrap_err().kind(), LedgerErrorKind::Failed);
+        assert!(ledger.flush().is_err());
+        ledger
+            .shared
+            .write(|db| db.execute_batch("DROP TRIGGER full"))
+            .unwrap();
+        ledger.record(attempt()).unwrap();
+        ledger.flush().unwrap();
+        assert_eq!(attempts(&ledger), 4);
+    }
+
+    #[test]
+    fn what_waits_has_an_end() {
+        let queue = Queue::default();
+        for _ in 0..MOST_WAITING {
+            queue.push(Row::Attempt(Box::new(attempt()))).unwrap();
+        }
+        let more = queue.push(Row::Attempt(Box::new(attempt())));
+        assert_eq!(more, Err(LedgerErrorKind::Overrun));
+    }
+}

@@ -32,7 +32,6 @@ CREATE TABLE reservations (
     sent INTEGER NOT NULL,
     counters TEXT NOT NULL
 ) STRICT;
-CREATE INDEX reservations_of_owner ON reservations (owner);
 
 -- Every attempt. Money is decimal text, and NULL where it is unknown; times are microseconds.
 CREATE TABLE attempts (

@@ -81,7 +81,6 @@ fn price_of<E: de::Error>(written: &str) -> Result<Decimal, E> {
 
 /// Whether a number can be a price: not negative, not absurd, not finer than any currency is.
 pub(super) fn is_plausible(price: Decimal) -> bool {
-    !(price.is_sign_negative() && !price.is_zero())
-        && price <= Decimal::from(1_000_000)
-        && price.scale() <= 20
+    let sane = Decimal::ZERO..=Decimal::from(1_000_000);
+    sane.contains(&price) && price.scale() <= 20
 }

@@ -61,6 +61,7 @@ fn two_hundred_usages_cost_what_the_package_says() {
     let rows = file["usages"].as_array().unwrap();
     assert_eq!(rows.len(), 200);
     let prices = PriceList::shipped();
+    let mut equal = 0;
     for row in rows {
         let ours = cost_of(&prices, row);
         let theirs = dollars(row["price"].as_str().unwrap());
@@ -68,7 +69,7 @@ fn two_hundred_usages_cost_what_the_package_says() {
         let known = DIFFERENCES.iter().find(|(name, _)| *name == model);
         let differs = known.map(|(_, because)| because);
         match differs {
-            _ if ours == Some(theirs) => {}
+            _ if ours == Some(theirs) => equal += 1,
             None => panic!("{ours:?} {row}"),
             Some(Because::ClaudeHour) => assert!(
                 ours > Some(theirs) && row["cache_write_1h"] != 0 && model.contains("claude"),
@@ -77,6 +78,7 @@ fn two_hundred_usages_cost_what_the_package_says() {
             Some(Because::Unpriced | Because::NotTokens) => assert_eq!(ours, None, "{row}"),
         }
     }
+    assert_eq!(equal, 175);
     for (model, because) in DIFFERENCES {
         let differs = rows.iter().any(|row| {
             row["matched"] == *model
@@ -307,4 +309,20 @@ fn lists_that_make_no_sense_are_refused() {
     check("22:00", "25:00", "hour");
     check("]}]}", "", "EOF");
     assert!(PriceList::load(SHIPPED).is_ok());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_list_and_no_name_panics(from in 0..LIST.len(), to in 0..LIST.len(), put in ".{0,9}", name in ".{0,40}") {
+        let (head, tail) = (LIST.get(..from), LIST.get(to..));
+        if let (Some(head), Some(tail)) = (head, tail) {
+            drop(PriceList::load(&format!("{head}{put}{tail}")));
+        }
+        let prices = PriceList::load(LIST).unwrap();
+        for provider in ["a", "huggingface", "litellm", &name] {
+            let _ = prices.cost(provider, &name, &usage(u64::MAX, 1), at(NOON));
+        }
+    }
 }

@@ -5,7 +5,7 @@ fn receipt(number: u64) -> Receipt {
     Receipt {
         at: Timestamp::from_microsecond(1_800_000_000_000_000 + number as i64).unwrap(),
         request: format!("request-{number}"),
-        rule: (number % 2 == 0).then(|| "rule".to_owned()),
+        rule: number.is_multiple_of(2).then(|| "rule".to_owned()),
         ceiling: Zone::Cloud,
         used: Some(Zone::Cloud),
         recipients: vec![Recipient {

@@ -78,7 +78,7 @@ impl Ledger {
     /// not written yet.
     pub fn report(&self, by: By, from: Timestamp, to: Timestamp) -> Result<Report, LedgerError> {
         self.flush()?;
-        self.shared.read(|db| report(db, by, from, to))
+        self.shared.study(|db| report(db, by, from, to))
     }
 }
 

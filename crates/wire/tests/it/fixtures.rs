@@ -1,5 +1,6 @@
 //! The recorded files.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 
@@ -43,6 +44,18 @@ pub(crate) fn each(ending: &str, check: impl Fn(Dialect, &str, &[u8])) {
         found > 0 || ending == ".ndjson",
         "no file ends with {ending}"
     );
+}
+
+/// Every recorded stream.
+pub(crate) fn streams() -> Vec<(Dialect, String, Vec<u8>)> {
+    let found = RefCell::new(Vec::new());
+    for ending in [".sse", ".ndjson"] {
+        each(ending, |dialect, name, bytes| {
+            let stream = (dialect, name.to_owned(), bytes.to_vec());
+            found.borrow_mut().push(stream);
+        });
+    }
+    found.into_inner()
 }
 
 pub(crate) fn json(bytes: &[u8]) -> Value {

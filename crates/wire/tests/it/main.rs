@@ -2,6 +2,7 @@
 
 mod equal;
 mod fixtures;
+mod random;
 mod splits;
 
 use inhouse_chat::{Assembler, BlockKind, Dialect, Disorder, Event, Failure, Reply};

@@ -2,6 +2,7 @@
 
 use inhouse_chat::{Delta, Dialect, Event};
 use inhouse_wire::{AnswerOptions, StreamError};
+use proptest::sample::Index;
 
 /// All events of a stream, and how it ended.
 pub(crate) fn read<'a>(
@@ -16,6 +17,20 @@ pub(crate) fn read<'a>(
     }
     let end = reader.finish(&mut events);
     (events, end)
+}
+
+/// The bytes, cut at these places.
+pub(crate) fn pieces<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+    at.sort_unstable();
+    let (mut rest, mut begun, mut pieces) = (bytes, 0, Vec::new());
+    for end in at {
+        let (piece, after) = rest.split_at(end - begun);
+        pieces.push(piece);
+        (rest, begun) = (after, end);
+    }
+    pieces.push(rest);
+    pieces
 }
 
 /// The bytes of a stream.

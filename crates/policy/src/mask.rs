@@ -13,7 +13,8 @@
 //! # What is not
 //! - A model may write a placeholder otherwise than it read it (`[email_1]`, `EMAIL 1`): that stays as it is.
 //! - Images, sound and other files stay as they are: [`Findings::unreadable`](crate::Findings::unreadable) tells of them.
-//! - Thoughts in answers keep their placeholders: most providers sign thoughts, and take them back only unchanged.
+//! - Thoughts in answers keep their placeholders, for providers that sign thoughts take them back only unchanged; for
+//!   others there is [`Mask::with_thoughts`].
 
 mod restore;
 
@@ -34,6 +35,7 @@ use crate::detect::{Detector, FindingKind, Seen, Unreadable};
 #[derive(Clone, Default)]
 pub struct Mask {
     values: Arc<BTreeMap<String, String>>,
+    thoughts: bool,
 }
 
 /// A request that cannot be masked. Says nothing of what is in it.
@@ -69,19 +71,21 @@ pub fn mask(request: &ChatRequest, detector: &Detector) -> Result<(ChatRequest, 
     if values.is_empty() {
         return Ok((request.clone(), Mask::default()));
     }
-    let names = placeholders(request, &values)?;
-    let replacer = Replacer::new(values.iter().map(|(value, _)| value.as_str()).zip(&names))?;
-    let masked = replacer.replace(request)?;
+    let finder = AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(values.iter().map(|(value, _)| value))
+        .map_err(|_| MaskError::Incomplete)?;
+    let names = placeholders(request, &values, &finder)?;
+    let masked = replace(request, &finder, &names)?;
     let values = names
         .into_iter()
         .zip(values.into_iter().map(|(value, _)| value))
         .collect();
-    Ok((
-        masked,
-        Mask {
-            values: Arc::new(values),
-        },
-    ))
+    let mask = Mask {
+        values: Arc::new(values),
+        thoughts: false,
+    };
+    Ok((masked, mask))
 }
 
 impl Mask {
@@ -93,6 +97,16 @@ impl Mask {
     /// Whether nothing was replaced.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// Restores thoughts too: for providers that do not sign them. A thought that came signed stays as it is in a whole
+    /// answer; in a stream the signature comes after the words, too late.
+    #[must_use]
+    pub fn with_thoughts(self) -> Self {
+        Self {
+            thoughts: true,
+            ..self
+        }
     }
 
     /// The answer with what the placeholders stand for.
@@ -172,6 +186,7 @@ fn immutable(place: Place) -> Option<MaskError> {
 fn placeholders(
     request: &ChatRequest,
     values: &[(String, FindingKind)],
+    finder: &AhoCorasick,
 ) -> Result<Vec<String>, MaskError> {
     let taken = Taken::of(request);
     let mut numbers: HashMap<&str, usize> = HashMap::new();
@@ -181,11 +196,7 @@ fn placeholders(
         let number = numbers.entry(label).or_default();
         *number += 1;
         let name = format!("[{label}_{number}]");
-        if !taken.0.contains(&name)
-            && !values
-                .iter()
-                .any(|(value, _)| name.contains(value.as_str()))
-        {
+        if !taken.0.contains(&name) && !finder.is_match(&name) {
             return Ok(name);
         }
     };
@@ -225,42 +236,24 @@ impl Visitor for Taken {
     fn unreadable(&mut self, _what: Unreadable) {}
 }
 
-struct Replacer {
-    finder: AhoCorasick,
-    names: Vec<String>,
-}
-
-impl Replacer {
-    fn new<'a>(pairs: impl Iterator<Item = (&'a str, &'a String)>) -> Result<Self, MaskError> {
-        let (values, names): (Vec<_>, Vec<_>) =
-            pairs.map(|(value, name)| (value, name.clone())).unzip();
-        let finder = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(values);
-        Ok(Self {
-            finder: finder.map_err(|_| MaskError::Incomplete)?,
-            names,
-        })
-    }
-
-    fn replace(&self, request: &ChatRequest) -> Result<ChatRequest, MaskError> {
-        let mut masked = request.clone();
-        let mut obstacle = None;
-        walk::change(&mut masked, &mut |place, text| {
-            self.finder.find(text)?;
-            obstacle = obstacle.or(immutable(place));
-            self.finder.try_replace_all(text, &self.names).ok()
-        });
-        let mut left = Left {
-            finder: &self.finder,
-            any: false,
-        };
-        walk::visit(&masked, &mut left);
-        match obstacle {
-            Some(error) => Err(error),
-            None if left.any => Err(MaskError::Incomplete),
-            None => Ok(masked),
-        }
+fn replace(
+    request: &ChatRequest,
+    finder: &AhoCorasick,
+    names: &[String],
+) -> Result<ChatRequest, MaskError> {
+    let mut masked = request.clone();
+    let mut obstacle = None;
+    walk::change(&mut masked, &mut |place, text| {
+        finder.find(text)?;
+        obstacle = obstacle.or(immutable(place));
+        finder.try_replace_all(text, names).ok()
+    });
+    let mut left = Left { finder, any: false };
+    walk::visit(&masked, &mut left);
+    match obstacle {
+        Some(error) => Err(error),
+        None if left.any => Err(MaskError::Incomplete),
+        None => Ok(masked),
     }
 }
 

@@ -38,8 +38,11 @@ fn read(text: &str, at: Range<usize>) -> Option<Finding> {
     let domain = text.get(at.end..end)?.trim_end_matches(['.', '-']);
     let end = at.end + domain.len();
     let start = at.start - local.len();
-    let account = is_account_of_a_repository(text, local, end) || is_in_an_address(text, start);
-    let fits = is_local(local) && is_domain(domain) && !account;
+    // In this order: the last look is the longest.
+    let fits = is_local(local)
+        && is_domain(domain)
+        && !is_account_of_a_repository(text, local, end)
+        && !is_in_an_address(text, start);
     fits.then_some(Finding {
         kind: FindingKind::Email,
         range: start..end,

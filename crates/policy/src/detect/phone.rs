@@ -104,7 +104,8 @@ fn national(
     let clear = north_american && CLEAR.contains(&form) || mobile && form == b"2 2 2 2 2"; // France
     let number_of_its_own = stands_alone(text, range, !clear)
         && !number.looks_like_date()
-        && !number.looks_like_decimal();
+        && !number.looks_like_decimal()
+        && !number.counts_up();
     if !number_of_its_own || clear {
         return number_of_its_own.then_some(Confidence::Likely);
     }
@@ -215,7 +216,18 @@ impl Number {
         let dates: [&[u8]; 8] = [
             b"4-2-2", b"2-2-4", b"2.2.4", b"2/2/4", b"4/2/2", b"4.2.2", b"1/2/4", b"2/1/4",
         ];
-        dates.iter().any(|date| self.form.get().starts_with(date))
+        let form = self.form.get();
+        dates.iter().any(|date| form.starts_with(date))
+            || form.windows(5).any(|part| part == b"4-2-2")
+    }
+
+    /// `0123456789`: the digits themselves.
+    fn counts_up(&self) -> bool {
+        let pairs = self.digits.get().windows(2);
+        pairs
+            .filter(|pair| matches!(pair, [a, b] if a + 1 == *b))
+            .count()
+            >= 8
     }
 
     /// `1234567.89`, and other numbers with one point.

@@ -115,6 +115,8 @@ fn telephone_numbers() {
         "2024-11-22 13:52:49 +0100",
         "phone on 2024-11-22",
         "datetime!(+9999-12-31 23:59)",
+        "tel: 0123456789",
+        "call it 1.7.2 (2023-03-21)",
         "phone numbers 13 5 1.5 7 2.3",
         "call https://example.org/9799919799",
     ] {

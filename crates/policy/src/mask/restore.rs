@@ -25,6 +25,7 @@ struct Held {
 enum Sort {
     Text,
     Refusal,
+    Thinking,
     Input,
 }
 
@@ -44,22 +45,13 @@ impl Restorer {
         match event {
             Event::BlockStart { index, block } => self.start(index, block),
             Event::BlockDelta { index, delta } => self.grow(index, delta),
-            Event::BlockEnd { index } => {
-                let rest = self.flush(index);
-                rest.into_iter()
-                    .chain([Event::BlockEnd { index }])
-                    .collect()
-            }
+            Event::BlockEnd { index } => self.after_rest(index, Event::BlockEnd { index }),
             Event::End {
                 stop,
                 usage,
                 mut extra,
             } => {
-                let open: Vec<usize> = self.held.keys().copied().collect();
-                let mut events: Vec<Event> = open
-                    .into_iter()
-                    .filter_map(|index| self.flush(index))
-                    .collect();
+                let mut events = self.finish();
                 restore_extra(&self.mask, &mut extra);
                 events.push(Event::End {
                     stop: restored_stop(&self.mask, stop),
@@ -96,35 +88,37 @@ impl Restorer {
     }
 
     fn grow(&mut self, index: usize, delta: Delta) -> Vec<Event> {
-        let (sort, piece) = match delta {
-            Delta::Text(piece) => (Sort::Text, piece),
-            Delta::Refusal(piece) => (Sort::Refusal, piece),
-            Delta::Input(piece) => (Sort::Input, piece),
+        match delta {
+            Delta::Text(piece) => self.words(index, Sort::Text, &piece),
+            Delta::Refusal(piece) => self.words(index, Sort::Refusal, &piece),
+            Delta::Input(piece) => self.words(index, Sort::Input, &piece),
+            Delta::Thinking(piece) if self.mask.thoughts => {
+                self.words(index, Sort::Thinking, &piece)
+            }
+            // The signature comes after all words of the thought.
+            delta @ Delta::Signature(_) => {
+                self.after_rest(index, Event::BlockDelta { index, delta })
+            }
             Delta::Other(dialect, Json(mut value)) => {
                 walk::change_value(&mut value, 0, &mut |_, text| changed(&self.mask, text));
                 let delta = Delta::Other(dialect, Json(value));
-                return vec![Event::BlockDelta { index, delta }];
+                vec![Event::BlockDelta { index, delta }]
             }
-            delta @ (Delta::Thinking(_) | Delta::Signature(_)) => {
-                return vec![Event::BlockDelta { index, delta }];
-            }
-        };
+            delta @ Delta::Thinking(_) => vec![Event::BlockDelta { index, delta }],
+        }
+    }
+
+    fn words(&mut self, index: usize, sort: Sort, piece: &Text) -> Vec<Event> {
         let other = self.held.get(&index).is_some_and(|held| held.sort != sort);
-        let mut events: Vec<Event> = if other {
-            self.flush(index).into_iter().collect()
+        let mut events = Vec::from_iter(other.then(|| self.flush(index)).flatten());
+        let held = self.held.remove(&index);
+        let mut held = held.map_or_else(String::new, |held| held.text.into_string());
+        let write = if sort == Sort::Input {
+            in_json
         } else {
-            Vec::new()
+            str::to_owned
         };
-        let mut held = self
-            .held
-            .remove(&index)
-            .map_or_else(String::new, |held| held.text.into_string());
-        let out = match sort {
-            Sort::Text | Sort::Refusal => {
-                advance(&self.mask, &mut held, piece.as_str(), str::to_owned)
-            }
-            Sort::Input => advance(&self.mask, &mut held, piece.as_str(), in_json),
-        };
+        let out = advance(&self.mask, &mut held, piece.as_str(), write);
         if !held.is_empty() {
             self.held.insert(
                 index,
@@ -144,6 +138,10 @@ impl Restorer {
         events
     }
 
+    fn after_rest(&mut self, index: usize, event: Event) -> Vec<Event> {
+        self.flush(index).into_iter().chain([event]).collect()
+    }
+
     /// What is held back of a part can be no placeholder any more.
     fn flush(&mut self, index: usize) -> Option<Event> {
         let held = self.held.remove(&index)?;
@@ -159,6 +157,7 @@ impl Sort {
         match self {
             Self::Text => Delta::Text(text),
             Self::Refusal => Delta::Refusal(text),
+            Self::Thinking => Delta::Thinking(text),
             Self::Input => Delta::Input(text),
         }
     }
@@ -227,7 +226,7 @@ pub(super) fn reply(mask: &Mask, mut reply: Reply) -> Reply {
 
 fn restore_block(mask: &Mask, block: &mut Block) {
     match &mut block.kind {
-        BlockKind::Thinking { .. } => {}
+        BlockKind::Thinking { signature, .. } if signature.is_some() || !mask.thoughts => {}
         _ => walk::change_block(block, 0, &mut |_, text| changed(mask, text)),
     }
 }

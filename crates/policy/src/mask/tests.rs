@@ -191,6 +191,7 @@ fn mask_of(values: &[(&str, &str)]) -> Mask {
         .collect();
     Mask {
         values: Arc::new(values),
+        thoughts: false,
     }
 }
 
@@ -311,6 +312,23 @@ fn answers_and_streams_are_restored() {
 }
 
 #[test]
+fn thoughts_are_restored_where_asked() {
+    let thought = |text: &str, signature: Option<&str>| {
+        Block::new(BlockKind::Thinking {
+            text: text.into(),
+            signature: signature.map(str::to_owned),
+        })
+    };
+    let mask = mask_of(&[("[ID_1]", "x")]);
+    let masked = reply(vec![thought("a [ID_1] [", None)]);
+    assert_eq!(same(&mask, &masked, &[2]).content, masked.content);
+    let mask = mask.with_thoughts();
+    assert_eq!(same(&mask, &masked, &[2]).content, [thought("a x [", None)]);
+    let signed = reply(vec![thought("a [ID_1]", Some("sig"))]);
+    assert_eq!(mask.restore_reply(signed.clone()).content, signed.content);
+}
+
+#[test]
 fn only_what_may_be_a_placeholder_is_held_back() {
     let mut restorer = mask_of(&[("[EMAIL_1]", "a@b.example")]).restorer();
     let mut push = |piece: &str| -> Vec<String> {
@@ -407,11 +425,11 @@ proptest! {
         prop_assert_eq!(&back, &texts);
 
         let mut blocks: Vec<Block> = hidden.iter().map(|text| Block::text(text.as_str())).collect();
-        blocks.push(Block::tool_use("1", "t", json!({"all": hidden, "k": {"v": hidden.concat()}})));
+        blocks.push(Block::tool_use("1", "t", json!({"all": hidden, "k": {"v": hidden.join(" ")}})));
         let whole = same(&mask, &reply(blocks), &cuts);
         prop_assert_eq!(whole.text(), texts.concat());
         let BlockKind::ToolUse { input, .. } = &whole.content[texts.len()].kind else { panic!("no tool") };
-        prop_assert_eq!(&input.0, &json!({"all": texts, "k": {"v": texts.concat()}}));
+        prop_assert_eq!(&input.0, &json!({"all": texts, "k": {"v": texts.join(" ")}}));
     }
 
     #[test]

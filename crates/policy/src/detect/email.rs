@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::anchors::{Anchor, Read};
-use super::text::{floor, past_escape, run_end, run_start};
+use super::text::{floor, past_escape, run_start};
 use super::{Confidence, Finding, FindingKind};
 
 pub(super) const ANCHORS: &[Anchor] = &[Anchor {
@@ -17,25 +17,18 @@ const NOT_DOMAINS: &[&str] = &[
     "local", "service",
 ];
 
-/// RFC 5321's dot-string at a domain name; quoted local parts and address literals are not looked for.
+/// RFC 5321's dot-string at a domain name, with the letters that RFC 6531 allows. Quoted local parts, address literals and
+/// the rarer signs (`=`, `/`, `{` ..) are not looked for: in texts they stand around addresses.
 fn read(text: &str, at: Range<usize>) -> Option<Finding> {
-    // RFC 6531 allows letters of other scripts; ASCII alone may stand in the middle of prose without blanks.
-    let start = run_start(text, at.start, 64, |b| {
-        b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b)
-    });
-    let local = text.get(past_escape(text, start)..at.start)?;
-    let trimmed = local.trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    // `href=mailto:a@b.example` and `to=a@b.example`: what stands before the last of these is not part of it.
-    let tail = trimmed
-        .rfind([
-            '=', '/', '\'', '`', '{', '|', '}', '?', '&', '#', '*', '!', '$', '^',
-        ])
-        .map_or(0, |i| i + 1);
-    let local = trimmed.get(tail..)?;
-    let end = run_end(text, at.end, 254, |b| {
-        b.is_ascii_alphanumeric() || b == b'-' || b == b'.'
-    });
-    let domain = text.get(at.end..end)?.trim_end_matches(['.', '-']);
+    let in_local = |c: &char| is_letter(*c) || "._%+-'".contains(*c);
+    let before = text.get(..at.start)?.chars().rev().take(64);
+    let run: usize = before.take_while(in_local).map(char::len_utf8).sum();
+    let local = text.get(past_escape(text, at.start - run)..at.start)?;
+    let local = local.trim_start_matches(|c: char| !is_letter(c) && c != '_');
+    let in_domain = |c: &char| is_letter(*c) || matches!(c, '-' | '.');
+    let after = text.get(at.end..)?.chars().take(254);
+    let run: usize = after.take_while(in_domain).map(char::len_utf8).sum();
+    let domain = text.get(at.end..at.end + run)?.trim_end_matches(['.', '-']);
     let end = at.end + domain.len();
     let start = at.start - local.len();
     // In this order: the last look is the longest.
@@ -50,6 +43,11 @@ fn read(text: &str, at: Range<usize>) -> Option<Finding> {
     })
 }
 
+/// Letters and digits of scripts that set words apart with blanks; others may stand right beside an address.
+fn is_letter(c: char) -> bool {
+    c.is_alphanumeric() && c < '\u{530}'
+}
+
 fn is_local(local: &str) -> bool {
     !local.is_empty() && !local.ends_with('.') && !local.contains("..")
 }
@@ -58,8 +56,8 @@ fn is_domain(domain: &str) -> bool {
     let Some((_, top)) = domain.rsplit_once('.') else {
         return false;
     };
-    let is_top =
-        top.len() >= 2 && (top.bytes().all(|b| b.is_ascii_alphabetic()) || top.starts_with("xn--"));
+    let letters = top.chars().all(char::is_alphabetic) && top.chars().count() >= 2;
+    let is_top = letters || top.starts_with("xn--");
     let labels = domain
         .split('.')
         .all(|label| (1..=63).contains(&label.len()) && !label.starts_with('-'));

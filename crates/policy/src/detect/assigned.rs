@@ -199,7 +199,7 @@ fn is_code(value: &str, quoted: bool) -> bool {
         && value
             .bytes()
             .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-    let path = value.starts_with(['/', '.', '~', '@', '#', '&', '-']) || value.contains("${");
+    let path = value.starts_with(['/', '.', '~', '@', '#', '&', '-', ':']) || value.contains("${");
     // `self.settings.token2`
     let name = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

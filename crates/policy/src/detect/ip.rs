@@ -33,7 +33,8 @@ pub(super) const WORDS: Topic = &[
     "dirección",
 ];
 const VERSION_WORDS: Topic = &[
-    "v", "version*", "ver", "release*", "build", "rev", "chapter", "section", "§",
+    "v", "version*", "ver", "release*", "build", "rev", "chapter", "section", "§", "v8", "chrome*",
+    "upgrade*", "update*",
 ];
 
 static VERSIONS: LazyLock<Option<Topics>> = LazyLock::new(|| Topics::new(&[VERSION_WORDS]));

@@ -216,8 +216,11 @@ impl Number {
         let dates: [&[u8]; 8] = [
             b"4-2-2", b"2-2-4", b"2.2.4", b"2/2/4", b"4/2/2", b"4.2.2", b"1/2/4", b"2/1/4",
         ];
-        let form = self.form.get();
-        dates.iter().any(|date| form.starts_with(date))
+        let (digits, form) = (self.digits.get(), self.form.get());
+        let century = |at| matches!(digits.get(at..at + 2), Some(b"19" | b"20"));
+        let years = form == b"4-4" && century(0) && century(4);
+        years
+            || dates.iter().any(|date| form.starts_with(date))
             || form.windows(5).any(|part| part == b"4-2-2")
     }
 

@@ -120,6 +120,7 @@ fn telephone_numbers() {
         "phone on 2024-11-22",
         "datetime!(+9999-12-31 23:59)",
         "tel: 0123456789",
+        "call, copyright 2006-2022",
         "call it 1.7.2 (2023-03-21)",
         "phone numbers 13 5 1.5 7 2.3",
         "call https://example.org/9799919799",
@@ -285,6 +286,7 @@ fn addresses_on_the_internet() {
         "127.0.0.1 10.1.2.3 192.168.1.77 172.16.254.1 169.254.169.254 100.64.0.1 224.0.0.251 255.255.255.255 0.0.0.0",
         "192.0.2.44 198.51.100.44 203.0.113.44", // for documents
         "version 120.0.44.99",
+        "upgrade to V8 5.0.71.57",
         "v1.200.3.4",
         "Chrome/99.88.77.66",
         "lib-1.2.3.200",
@@ -402,6 +404,7 @@ fn keys_of_services() {
         format!("task-{}", drawn(ALNUM, 48)),
         format!("akia{}", drawn(UPPER, 16).to_lowercase()),
         "postgres://user:${PASSWORD}@localhost/db".to_owned(),
+        "git://[user[:password]@]host".to_owned(),
         "https://example.com:8080/path@2".to_owned(),
         "eyJust a word".to_owned(),
     ] {

@@ -55,7 +55,8 @@ fn read(text: &str, at: Range<usize>) -> Option<Finding> {
     let host_len = run_end(host, 0, 255, |b| {
         b.is_ascii_alphanumeric() || b"-._:[]%".contains(&b)
     });
-    if scheme.is_empty() || host_len == 0 || is_stand_in(password) {
+    let syntax = account.contains(['[', ']']); // `scheme://[user[:password]@]host`
+    if scheme.is_empty() || host_len == 0 || syntax || is_stand_in(password) {
         return None;
     }
     let name = scheme.split('+').next().unwrap_or_default();

@@ -40,6 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     all("reserve and settle, a daily and a monthly budget", &|| {
         spend(&ledger, at)
     })?;
+    let log = std::fs::metadata(folder.path().join("ledger.db-wal"))?.len();
+    println!("{:>9.1} MiB write-ahead log", log as f64 / (1 << 20) as f64);
     Ok(())
 }
 

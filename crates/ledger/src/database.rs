@@ -48,6 +48,11 @@ pub(crate) fn again(path: &Path, name: &Arc<str>) -> Result<Connection, LedgerEr
     Ok(db)
 }
 
+/// Moves as much of the write-ahead log into the database as can be without waiting, and answers the log's pages.
+pub(crate) fn checkpoint(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))
+}
+
 /// Only the user may read who spent what: the file is made before SQLite would make it for everyone.
 fn make_private(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {

@@ -15,7 +15,7 @@ use crate::owner::Owner;
 use crate::writer::{self, Queue};
 
 /// After so many commits the write-ahead log goes into the database.
-const CHECKPOINT_AFTER: u32 = 1_000;
+const CHECKPOINT_AFTER: u32 = 250;
 
 /// Budgets, usage and receipts in one SQLite file, which several processes may share.
 ///
@@ -51,9 +51,12 @@ impl Ledger {
         let path = path.as_ref();
         let name: Arc<str> = path.display().to_string().into();
         let db = database::open(path, &name)?;
-        let owner = Owner::of_file(path)
+        // By whatever name the file is opened, its owners must find each other.
+        let path = path.canonicalize();
+        let owner = path.and_then(|path| Ok((Owner::of_file(&path)?, path)));
+        let (owner, path) = owner
             .map_err(|error| LedgerError::new(&name, LedgerErrorKind::Unopenable).because(error))?;
-        Self::start(name, Some(path.to_owned()), db, owner)
+        Self::start(name, Some(path), db, owner)
     }
 
     /// A ledger that is gone when it is dropped.
@@ -159,6 +162,11 @@ impl Shared {
             self.queue.ask_for_checkpoint();
         }
         done.map_err(|error| LedgerError::of_sqlite(&self.name, error))
+    }
+
+    /// Does something while nobody in this process writes.
+    pub(crate) fn pause(&self, work: impl FnOnce(&Connection)) {
+        work(&lock(&self.db));
     }
 
     /// Looks at one state of everything.

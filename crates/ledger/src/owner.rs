@@ -53,12 +53,12 @@ impl Owner {
 /// Whether the owner of a ledger's row is gone. In doubt it lives: what it reserved stays reserved.
 pub(crate) fn is_dead(ledger: &Path, id: &str) -> bool {
     // Names come from the database, and must not lead elsewhere.
-    let named = id
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let letters = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    if !id.bytes().all(letters) {
+        return true;
+    }
     let path = folder(ledger).join(id);
     match OpenOptions::new().write(true).open(&path) {
-        _ if !named => true,
         Err(error) => error.kind() == io::ErrorKind::NotFound,
         Ok(file) => match file.try_lock() {
             Ok(()) => {

@@ -24,6 +24,9 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How many rows may wait. What comes then is refused, so that a full disk does not fill the memory too.
 const MOST_WAITING: usize = 65_536;
 
+/// So long may the write-ahead log get: 16 MiB.
+const MOST_PAGES: i64 = 4_096;
+
 /// Something to write.
 #[derive(Debug)]
 pub(crate) enum Row {
@@ -190,8 +193,13 @@ fn checkpoint(shared: &Shared, own: &mut Option<Connection>) {
     if own.is_none() {
         *own = database::again(path, &shared.name).ok();
     }
-    if let Some(db) = own {
-        drop(db.pragma_query(None, "wal_checkpoint", |_| Ok(())));
+    let Some(db) = own else {
+        return;
+    };
+    let pages = database::checkpoint(db).unwrap_or_default();
+    // The log begins anew only after a moment in which all of it was moved. Under steady load there is none: make one.
+    if pages > MOST_PAGES {
+        shared.pause(|db| drop(database::checkpoint(db)));
     }
 }
 

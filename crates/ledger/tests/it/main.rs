@@ -63,16 +63,7 @@ fn spend(ledger: &Ledger, path: &Path) {
     let mut turn = 0;
     loop {
         turn += 1;
-        let asked = ledger.reserve(&Ask {
-            request: &turn.to_string(),
-            key: None,
-            agent: None,
-            provider: "mock",
-            model: "m",
-            most: Some(dollars(MOST)),
-            at: "2026-11-22T12:00:00Z".parse().unwrap(),
-            sent: false,
-        });
+        let asked = ledger.reserve(&ask(&turn.to_string(), MOST, false));
         match asked {
             Ok(mut held) => {
                 held.mark_sent().unwrap();
@@ -103,9 +94,70 @@ fn other_process() {
     }
 }
 
+/// Another: it makes reservations, says so, and waits to be killed.
+#[test]
+fn other_process_that_waits() {
+    let Some(path) = std::env::var_os(LEDGER) else {
+        return;
+    };
+    let path = PathBuf::from(path);
+    let ledger = open(&path);
+    let reserve = |most: i64, sent: bool| ledger.reserve(&ask("r", most, sent)).unwrap();
+    let _unsent = reserve(1_000, false);
+    let mut marked = reserve(200, false);
+    marked.mark_sent().unwrap();
+    let _sent = reserve(30, true);
+    reserve(4, true).settle(Some(dollars(2))).unwrap();
+    fs::write(mock(&path), ".").unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+fn ask(request: &str, most: i64, sent: bool) -> Ask<'_> {
+    Ask {
+        request,
+        key: None,
+        agent: None,
+        provider: "mock",
+        model: "m",
+        most: Some(dollars(most)),
+        at: "2026-11-22T12:00:00Z".parse().unwrap(),
+        sent,
+    }
+}
+
+#[test]
+fn a_kill_settles_what_was_sent_and_releases_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let before = open(&path);
+    let other = start(&path, "other_process_that_waits");
+    kill_after(other, &path, 1);
+    // One that was open all the time finds out when it would refuse.
+    assert_eq!(balance(&before), (dollars(2), dollars(1_230)));
+    let held = before.reserve(&ask("s", LIMIT - 232, true)).unwrap();
+    assert_eq!(balance(&before), (dollars(232), dollars(LIMIT - 232)));
+    assert!(before.reserve(&ask("s", 1, true)).is_err());
+    assert_eq!(balance(&before), (dollars(232), dollars(LIMIT - 232)));
+    // Another name of the file is no other file: its owners live.
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let same = open(&link);
+        assert_eq!(balance(&same), (dollars(232), dollars(LIMIT - 232)));
+    }
+    held.release().unwrap();
+}
+
 fn start_other_process(path: &Path) -> Child {
+    start(path, "other_process")
+}
+
+fn start(path: &Path, test: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "other_process"]).env(LEDGER, path);
+    command.args(["--exact", test]).env(LEDGER, path);
     command.stdout(Stdio::null()).spawn().unwrap()
 }
 

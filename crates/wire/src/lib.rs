@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod anthropic;
+mod calls;
 mod error;
 mod failure;
 mod fields;
@@ -37,13 +38,13 @@ mod gemini;
 mod ndjson;
 mod neutral;
 mod note;
+mod ollama;
 mod openai_chat;
 mod openai_responses;
 mod parts;
 mod path;
 mod sse;
 mod stream;
-mod unspoken;
 
 pub use error::{StreamError, WireError};
 pub use failure::{decode_failure, status_of};
@@ -73,7 +74,7 @@ fn protocol(dialect: Dialect) -> &'static Protocol {
         Dialect::OpenAiChat => &openai_chat::PROTOCOL,
         Dialect::OpenAiResponses => &openai_responses::PROTOCOL,
         Dialect::Gemini => &gemini::PROTOCOL,
-        Dialect::Ollama => &unspoken::PROTOCOL,
+        Dialect::Ollama => &ollama::PROTOCOL,
     }
 }
 

@@ -1,12 +1,12 @@
-//! Calls of tools and their results. Identifiers may be left out here; a result then belongs to the first call of its name
-//! that has none yet.
+//! Calls of tools and their results. Identifiers may be left out here.
 
-use inhouse_chat::{Block, BlockKind, Extra, Fields, Json, Message};
+use inhouse_chat::{Block, BlockKind, Extra, Fields, Json};
 use serde_json::{Value, json};
 
 use super::parts::{self, Writing};
 use super::{DIALECT, own};
 use crate::WireError;
+use crate::calls::{Calls, name_of};
 use crate::fields::{Object, each, marked};
 use crate::path::Path;
 
@@ -22,51 +22,6 @@ const KEY: &str = "\0key";
 const IS_JSON: &str = "\0json";
 /// A result without anything.
 const NO_RESPONSE: &str = "\0noResponse";
-
-/// Calls whose results have not come.
-#[derive(Debug, Default)]
-pub(super) struct Calls {
-    /// Makes identifiers different from those of other answers.
-    prefix: String,
-    made: usize,
-    open: Vec<(String, String)>,
-}
-
-impl Calls {
-    /// For the calls of one answer. Identifiers of other protocols have up to 40 letters, digits, `-` and `_`.
-    pub(super) fn of_answer(id: &str) -> Self {
-        let plain = |letter: &char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
-        let prefix: String = id.chars().filter(plain).take(28).collect();
-        Self {
-            prefix,
-            ..Self::default()
-        }
-    }
-
-    fn call(&mut self, name: &str, id: Option<String>) -> String {
-        let id = id.unwrap_or_else(|| {
-            let made = self.made;
-            self.made += 1;
-            match self.prefix.as_str() {
-                "" => format!("call_{made}"),
-                prefix => format!("call_{prefix}_{made}"),
-            }
-        });
-        self.open.push((name.to_owned(), id.clone()));
-        id
-    }
-
-    fn result(&mut self, name: &str, id: Option<String>) -> String {
-        let fits = |(call, open): &(String, String)| match &id {
-            Some(id) => open == id,
-            None => call == name,
-        };
-        match self.open.iter().position(fits) {
-            Some(at) => self.open.remove(at).1,
-            None => id.unwrap_or_else(|| self.call(name, None)),
-        }
-    }
-}
 
 pub(super) fn decode_call(
     part: &mut Object<'_>,
@@ -126,7 +81,7 @@ pub(super) fn decode_result(
         parts::decode(part, path, &mut Calls::default())
     })?);
     Ok(BlockKind::ToolResult {
-        tool_use_id: calls.result(&name, id),
+        tool_use_id: calls.result(Some(&name), id),
         content,
         is_error,
     })
@@ -152,15 +107,6 @@ pub(super) fn encode_call(id: &str, name: &str, input: &Value, extra: &Extra) ->
         call["id"] = Value::from(id);
     }
     json!({"functionCall": call})
-}
-
-/// The name of the call with this identifier.
-pub(super) fn name_of<'m>(messages: &'m [Message], wanted: &str) -> Option<&'m str> {
-    let blocks = messages.iter().flat_map(|message| &message.content);
-    blocks.rev().find_map(|block| match &block.kind {
-        BlockKind::ToolUse { id, name, .. } if id == wanted => Some(name.as_str()),
-        _ => None,
-    })
 }
 
 impl Writing<'_> {

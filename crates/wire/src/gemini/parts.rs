@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use inhouse_chat::{Block, BlockKind, Dialect, Fields, Json, Message, Source};
 use serde_json::{Value, json};
 
-use super::calls::{self, Calls};
+use super::calls;
 use super::{DIALECT, own};
 use crate::WireError;
+use crate::calls::Calls;
 use crate::fields::Object;
 use crate::note::Notes;
 use crate::path::Path;

@@ -3,9 +3,9 @@
 use inhouse_chat::{Block, BlockKind, Fields, Reply, StopReason, Usage};
 use serde_json::{Value, json};
 
-use super::calls::Calls;
 use super::parts::{self, Writing};
 use super::{DIALECT, own, usage};
+use crate::calls::Calls;
 use crate::fields::{Object, each, marked, merge};
 use crate::note::Notes;
 use crate::path::Path;

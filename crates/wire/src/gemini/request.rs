@@ -3,9 +3,9 @@
 use inhouse_chat::{ChatRequest, Extra, Fields, Message, Role};
 use serde_json::{Value, json};
 
-use super::calls::Calls;
 use super::parts::{self, Writing};
 use super::{DIALECT, config, names, own, tools};
+use crate::calls::Calls;
 use crate::fields::{CAME, Object, came_in, each, marked};
 use crate::note::Notes;
 use crate::path::Path;

@@ -3,8 +3,8 @@
 use inhouse_chat::{Block, BlockKind, Delta, Event, Extra, Fields, StopReason, Usage};
 use serde_json::{Value, json};
 
-use super::calls::Calls;
 use super::{DIALECT, parts as content, reply, usage};
+use crate::calls::Calls;
 use crate::failure::in_stream;
 use crate::fields::{Object, each};
 use crate::parts::Parts;

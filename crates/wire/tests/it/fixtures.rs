@@ -13,6 +13,7 @@ pub(crate) const DIALECTS: &[(&str, Dialect)] = &[
     ("openai_chat", Dialect::OpenAiChat),
     ("openai_responses", Dialect::OpenAiResponses),
     ("gemini", Dialect::Gemini),
+    ("ollama", Dialect::Ollama),
 ];
 
 /// What everything recorded is turned into.

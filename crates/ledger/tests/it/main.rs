@@ -13,25 +13,27 @@ use inhouse_ledger::{Ask, Budget, Ledger, Receipt, Recipient, Refusal, Scope, Wi
 use inhouse_policy::Zone;
 use rust_decimal::Decimal;
 
-/// Where the other process finds its ledger.
+/// Where the other process finds its ledger, and what it may spend.
 const LEDGER: &str = "INHOUSE_TEST_LEDGER";
+const LIMIT: &str = "INHOUSE_TEST_LIMIT";
 
 const THREADS: i64 = 8;
 const MOST: i64 = 10;
 const ACTUAL: i64 = 3;
-const LIMIT: i64 = 4_000;
+/// More than any test reaches, however long it waits for its turn.
+const NO_LIMIT: i64 = 1_000_000_000_000;
 
 fn dollars(amount: i64) -> Money {
     Money::dollars(Decimal::from(amount))
 }
 
-fn open(path: &Path) -> Ledger {
+fn open(path: &Path, limit: i64) -> Ledger {
     let ledger = Ledger::open(path).unwrap();
     ledger.set_budgets([Budget {
         id: "all".into(),
         scope: Scope::Everything,
         window: Window::Total,
-        limit: dollars(LIMIT),
+        limit: dollars(limit),
         hard_stop: true,
         alert_at: Vec::new(),
     }]);
@@ -90,7 +92,8 @@ fn spend_with_threads(ledger: &Ledger, path: &Path) {
 fn other_process() {
     if let Some(path) = std::env::var_os(LEDGER) {
         let path = PathBuf::from(path);
-        spend_with_threads(&open(&path), &path);
+        let limit = std::env::var(LIMIT).unwrap().parse().unwrap();
+        spend_with_threads(&open(&path, limit), &path);
     }
 }
 
@@ -101,7 +104,7 @@ fn other_process_that_waits() {
         return;
     };
     let path = PathBuf::from(path);
-    let ledger = open(&path);
+    let ledger = open(&path, NO_LIMIT);
     let reserve = |most: i64, sent: bool| ledger.reserve(&ask("r", most, sent)).unwrap();
     let _unsent = reserve(1_000, false);
     let mut marked = reserve(200, false);
@@ -131,40 +134,37 @@ fn ask(request: &str, most: i64, sent: bool) -> Ask<'_> {
 fn a_kill_settles_what_was_sent_and_releases_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
-    let before = open(&path);
-    let other = start(&path, "other_process_that_waits");
+    let limit = 4_000;
+    let before = open(&path, limit);
+    let other = start(&path, "other_process_that_waits", limit);
     kill_after(other, &path, 1);
     // One that was open all the time finds out when it would refuse.
     assert_eq!(balance(&before), (dollars(2), dollars(1_230)));
-    let held = before.reserve(&ask("s", LIMIT - 232, true)).unwrap();
-    assert_eq!(balance(&before), (dollars(232), dollars(LIMIT - 232)));
+    let held = before.reserve(&ask("s", limit - 232, true)).unwrap();
+    assert_eq!(balance(&before), (dollars(232), dollars(limit - 232)));
     assert!(before.reserve(&ask("s", 1, true)).is_err());
-    assert_eq!(balance(&before), (dollars(232), dollars(LIMIT - 232)));
+    assert_eq!(balance(&before), (dollars(232), dollars(limit - 232)));
     // Another name of the file is no other file: its owners live.
     #[cfg(unix)]
     {
         let link = folder.path().join("link.db");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let same = open(&link);
-        assert_eq!(balance(&same), (dollars(232), dollars(LIMIT - 232)));
+        let same = open(&link, limit);
+        assert_eq!(balance(&same), (dollars(232), dollars(limit - 232)));
     }
     held.release().unwrap();
 }
 
-fn start_other_process(path: &Path) -> Child {
-    start(path, "other_process")
-}
-
-fn start(path: &Path, test: &str) -> Child {
+fn start(path: &Path, test: &str, limit: i64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test]).env(LEDGER, path);
+    command.env(LIMIT, limit.to_string());
     command.stdout(Stdio::null()).spawn().unwrap()
 }
 
-/// Kills the other process once the mock has heard of so many requests.
+/// Kills the other process once the mock has heard of so many requests, or it has spent everything.
 fn kill_after(mut other: Child, path: &Path, requests: i64) {
-    while received(path) < requests {
-        assert!(other.try_wait().unwrap().is_none(), "it ended by itself");
+    while received(path) < requests && other.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
     other.kill().unwrap(); // SIGKILL
@@ -191,18 +191,24 @@ fn a_killed_process_neither_overshoots_nor_blocks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let mut kills = 0;
-    for requests in [50, 150, 250] {
-        kill_after(start_other_process(&path), &path, requests);
-        kills += 1;
-        let ledger = open(&path);
-        let (spent, reserved) = balance(&ledger);
+    let check = |ledger: &Ledger, kills: i64| {
+        let (spent, reserved) = balance(ledger);
         assert_eq!(reserved, Money::ZERO);
         check_sum(spent, received(&path), kills);
+        spent
+    };
+    for requests in [50, 150, 250] {
+        let other = start(&path, "other_process", NO_LIMIT);
+        kill_after(other, &path, requests);
+        kills += 1;
+        check(&open(&path, NO_LIMIT), kills);
     }
-    // Two more processes, one of which is killed, beside this one.
-    let ledger = open(&path);
-    let killed = start_other_process(&path);
-    let mut other = start_other_process(&path);
+    // Two more processes, one of which is killed, beside this one; and now there is a limit.
+    let spent = check(&open(&path, NO_LIMIT), kills);
+    let limit = i64::try_from(spent.amount().trunc().mantissa()).unwrap() + 4_000;
+    let ledger = open(&path, limit);
+    let killed = start(&path, "other_process", limit);
+    let mut other = start(&path, "other_process", limit);
     std::thread::scope(|threads| {
         threads.spawn(|| kill_after(killed, &path, received(&path) + 50));
         threads.spawn(|| spend_with_threads(&ledger, &path));
@@ -210,12 +216,10 @@ fn a_killed_process_neither_overshoots_nor_blocks() {
     assert!(other.wait().unwrap().success());
     kills += 1;
     ledger.recover().unwrap();
-    let (spent, reserved) = balance(&ledger);
-    assert_eq!(reserved, Money::ZERO);
-    check_sum(spent, received(&path), kills);
-    assert!(spent <= dollars(LIMIT), "{spent}");
+    let spent = check(&ledger, kills);
+    assert!(spent <= dollars(limit), "{spent}");
     assert!(
-        spent > dollars(LIMIT - MOST),
+        spent > dollars(limit - MOST),
         "refused too early, at {spent}"
     );
 }
@@ -225,7 +229,11 @@ fn receipts_of_several_processes_are_one_chain() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     // Each ledger has its own connection and lock, as another process would.
-    let ledgers = [open(&path), open(&path), open(&path)];
+    let ledgers = [
+        open(&path, NO_LIMIT),
+        open(&path, NO_LIMIT),
+        open(&path, NO_LIMIT),
+    ];
     std::thread::scope(|threads| {
         for ledger in &ledgers {
             threads.spawn(move || {
@@ -262,10 +270,10 @@ fn receipt(number: i64) -> Receipt {
 fn a_ledger_that_is_dropped_has_written_everything() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
-    let ledger = open(&path);
+    let ledger = open(&path, NO_LIMIT);
     (0..100).for_each(|number| ledger.record_receipt(receipt(number)).unwrap());
     drop(ledger);
-    assert_eq!(open(&path).verify().unwrap(), 100);
+    assert_eq!(open(&path, NO_LIMIT).verify().unwrap(), 100);
     let left = fs::read_dir(folder.path().join("ledger.db-owners"))
         .unwrap()
         .count();

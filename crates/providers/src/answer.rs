@@ -42,15 +42,23 @@ pub(crate) async fn read(
     from: From<'_>,
     stream: bool,
 ) -> Result<EventStream, ProviderError> {
-    // Some answer a request for a stream in one piece, and say so.
-    let content_type = response.headers().get(CONTENT_TYPE);
-    let is_json =
-        content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    if stream && (!is_json || from.dialect == Dialect::Ollama) {
+    if comes_as_stream(&response, from.dialect).unwrap_or(stream) {
         return Ok(Reading::start(response, from).boxed());
     }
     let events = whole(response, from).await?;
     Ok(stream::iter(events.into_iter().map(Ok)).boxed())
+}
+
+/// Whether an answer is a stream, where it says so: some stream to whoever asked for one piece, and the reverse.
+fn comes_as_stream(response: &Response, dialect: Dialect) -> Option<bool> {
+    let content_type = response.headers().get(CONTENT_TYPE)?.as_bytes();
+    let is = |name: &str| content_type.starts_with(name.as_bytes());
+    match dialect {
+        Dialect::Ollama => None, // lines of JSON go by the name of JSON too
+        _ if is("text/event-stream") => Some(true),
+        _ if is("application/json") => Some(false),
+        _ => None,
+    }
 }
 
 async fn whole(mut response: Response, from: From<'_>) -> Result<Vec<Event>, ProviderError> {

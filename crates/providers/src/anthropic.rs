@@ -1,7 +1,7 @@
 //! Anthropic.
 
 use inhouse_chat::{ChatRequest, Dialect, Fields, ModelName, Secret};
-use inhouse_config::ProviderKind;
+use inhouse_config::{ProviderConfig, ProviderKind};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::manner::{Manner, Probe, hidden, under_once};
 pub(crate) const KIND: Kind = Kind {
     kind: ProviderKind::Anthropic,
     base_url: Some("https://api.anthropic.com"),
-    zone: |config| config.effective_zone(),
+    zone: ProviderConfig::effective_zone,
     manner: |_| Box::new(Anthropic),
 };
 

@@ -52,9 +52,13 @@ pub enum BuildError {
         /// The zone it claims.
         zone: Zone,
     },
-    /// A variable of the environment names no proxy that can be used.
-    #[error("{variable} names no proxy that can be used; write it as http://host:port")]
+    /// A variable of the environment names no proxy that can be used, and connecting without one was not asked for.
+    #[error(
+        "{provider} would need a proxy, but {variable} names none that can be used; write it as http://host:port"
+    )]
     Proxy {
+        /// Who.
+        provider: ProviderName,
         /// Which.
         variable: &'static str,
     },

@@ -5,6 +5,7 @@ use inhouse_chat::{Failure, ModelName, ProviderError};
 use reqwest::Response;
 use serde_json::Value;
 
+use crate::keys::Taken;
 use crate::{Remote, refusal};
 
 /// The longest list of models that is read.
@@ -39,7 +40,7 @@ impl Remote {
     pub(crate) async fn ask(
         &self,
         url: reqwest::Url,
-        taken: Option<crate::keys::Taken<'_>>,
+        taken: Option<Taken<'_>>,
     ) -> Result<Value, ProviderError> {
         let response = self.transport.get(url, self.headers(taken)).await?;
         if !response.status().is_success() {

@@ -1,7 +1,7 @@
 //! Google's Gemini.
 
 use inhouse_chat::{ChatRequest, Dialect, ModelName, Secret};
-use inhouse_config::ProviderKind;
+use inhouse_config::{ProviderConfig, ProviderKind};
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 
@@ -12,7 +12,7 @@ use crate::manner::{Manner, Probe, hidden, under, under_once};
 pub(crate) const KIND: Kind = Kind {
     kind: ProviderKind::Gemini,
     base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
-    zone: |config| config.effective_zone(),
+    zone: ProviderConfig::effective_zone,
     manner: |_| Box::new(Gemini),
 };
 

@@ -1,6 +1,6 @@
 //! LiteLLM.
 
-use inhouse_config::ProviderKind;
+use inhouse_config::{ProviderConfig, ProviderKind};
 
 use crate::Kind;
 use crate::openai::Compatible;
@@ -10,6 +10,10 @@ use crate::openai::Compatible;
 pub(crate) const KIND: Kind = Kind {
     kind: ProviderKind::LiteLlm,
     base_url: Some("http://127.0.0.1:4000"),
-    zone: |config| config.effective_zone(),
-    manner: |_| Box::new(Compatible),
+    zone: ProviderConfig::effective_zone,
+    manner: |_| {
+        Box::new(Compatible {
+            lists_to_everybody: false,
+        })
+    },
 };

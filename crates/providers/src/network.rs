@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use inhouse_config::Env;
 
-use crate::BuildError;
 use crate::clock::{Clock, SystemClock};
 use crate::transport::{Lookup, Proxies, SystemLookup};
 
@@ -13,7 +12,8 @@ use crate::transport::{Lookup, Proxies, SystemLookup};
 /// client of a remote provider can exist.
 #[derive(Clone)]
 pub struct Network {
-    pub(crate) proxies: Arc<Proxies>,
+    /// Or the variable that names none.
+    pub(crate) proxies: Arc<Result<Proxies, &'static str>>,
     pub(crate) lookup: Arc<dyn Lookup>,
     pub(crate) clock: Arc<dyn Clock>,
     n_clients: Arc<AtomicUsize>,
@@ -21,17 +21,14 @@ pub struct Network {
 
 impl Network {
     /// The network with the proxies that the usual variables name: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
-    ///
-    /// # Errors
-    ///
-    /// Where a variable names no proxy that can be used.
-    pub fn new(env: &dyn Env) -> Result<Self, BuildError> {
-        Ok(Self {
-            proxies: Arc::new(Proxies::from_env(env)?),
+    /// Where one of them names no proxy that can be used, only providers that would need it cannot be built.
+    pub fn new(env: &dyn Env) -> Self {
+        Self {
+            proxies: Arc::new(Proxies::from_env(env)),
             lookup: Arc::new(SystemLookup),
             clock: Arc::new(SystemClock),
             n_clients: Arc::default(),
-        })
+        }
     }
 
     /// The same, with names looked up so.

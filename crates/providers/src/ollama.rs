@@ -1,7 +1,7 @@
 //! Ollama.
 
 use inhouse_chat::{ChatRequest, Dialect, ModelName};
-use inhouse_config::ProviderKind;
+use inhouse_config::{ProviderConfig, ProviderKind};
 use inhouse_policy::Zone;
 use reqwest::Url;
 
@@ -12,7 +12,7 @@ use crate::manner::{Manner, Probe, under_once};
 pub(crate) const KIND: Kind = Kind {
     kind: ProviderKind::Ollama,
     base_url: Some("http://127.0.0.1:11434"),
-    zone: |config| config.effective_zone(),
+    zone: ProviderConfig::effective_zone,
     manner: |_| Box::new(Ollama),
 };
 

@@ -1,7 +1,7 @@
 //! OpenAI, and what those share that speak its protocol.
 
 use inhouse_chat::{ChatRequest, Dialect, Fields, ModelName};
-use inhouse_config::ProviderKind;
+use inhouse_config::{ProviderConfig, ProviderKind};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::manner::{Manner, Probe, hidden, under, under_once};
 pub(crate) const KIND: Kind = Kind {
     kind: ProviderKind::OpenAi,
     base_url: Some("https://api.openai.com/v1"),
-    zone: |config| config.effective_zone(),
+    zone: ProviderConfig::effective_zone,
     manner: |config| {
         let organization = config.organization.clone();
         Box::new(OpenAi { organization })
@@ -55,10 +55,8 @@ impl Manner for OpenAi {
             .collect()
     }
 
-    /// Its newer models refuse `max_tokens`, and all of them know the new name.
     fn amend(&self, dialect: Dialect, body: &mut Fields, _headers: &mut HeaderMap) {
         if dialect == Dialect::OpenAiChat {
-            rename(body, "max_tokens", "max_completion_tokens");
             ask_for_usage(body);
         }
     }
@@ -75,7 +73,10 @@ fn only_responds(model: &str) -> bool {
 }
 
 /// What others share that speak OpenAI's Chat Completions.
-pub(crate) struct Compatible;
+pub(crate) struct Compatible {
+    /// Whether they tell their models to everybody, so that the list says nothing about a key.
+    pub(crate) lists_to_everybody: bool,
+}
 
 impl Manner for Compatible {
     fn dialect(&self, _request: &ChatRequest, _model: &ModelName) -> Dialect {
@@ -87,12 +88,15 @@ impl Manner for Compatible {
     }
 
     fn probe(&self, base: &Url) -> Probe {
-        models(base)
+        Probe {
+            tells_key: !self.lists_to_everybody,
+            ..models(base)
+        }
     }
 
     /// Those that copy the protocol know the old name of the limit, and not all the new one.
     fn amend(&self, _dialect: Dialect, body: &mut Fields, _headers: &mut HeaderMap) {
-        rename(body, "max_completion_tokens", "max_tokens");
+        use_old_limit(body);
         ask_for_usage(body);
     }
 }
@@ -118,11 +122,10 @@ pub(crate) fn ask_for_usage(body: &mut Fields) {
     }
 }
 
-pub(crate) fn rename(body: &mut Fields, from: &str, to: &str) {
-    if !body.contains_key(to)
-        && let Some(value) = body.shift_remove(from)
-    {
-        body.insert(to.to_owned(), value);
+/// `max_tokens`, as `max_completion_tokens` was called first.
+pub(crate) fn use_old_limit(body: &mut Fields) {
+    if let Some(limit) = body.shift_remove("max_completion_tokens") {
+        body.entry("max_tokens").or_insert(limit);
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Kind;
 use crate::manner::{Manner, Probe, under};
-use crate::openai::{ask_for_usage, completions, rename};
+use crate::openai::{ask_for_usage, completions, use_old_limit};
 
 /// OpenRouter, which passes requests on to others: `preferences` says to whom.
 pub(crate) const KIND: Kind = Kind {
@@ -66,7 +66,7 @@ impl Manner for OpenRouter {
     }
 
     fn amend(&self, _dialect: Dialect, body: &mut Fields, _headers: &mut HeaderMap) {
-        rename(body, "max_completion_tokens", "max_tokens");
+        use_old_limit(body);
         ask_for_usage(body);
         // What configuration says of whom to ask, a request cannot widen; about the rest it may have wishes.
         if !self.0.is_empty() {

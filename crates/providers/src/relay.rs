@@ -6,6 +6,7 @@ use inhouse_router::Provider as _;
 use serde_json::Value;
 
 use crate::Remote;
+use crate::keys::Taken;
 
 /// A model that computes elsewhere than its name says.
 #[derive(Debug, thiserror::Error)]
@@ -17,14 +18,18 @@ struct Relayed;
 impl Remote {
     /// Asks, before a prompt is sent to an upstream near by, whether that would pass it on. Without an answer nothing
     /// is sent. It is asked each time: a name can mean another model a moment later.
-    pub(crate) async fn is_not_relayed(&self, model: &ModelName) -> Result<(), ProviderError> {
+    pub(crate) async fn is_not_relayed(
+        &self,
+        model: &ModelName,
+        taken: Option<Taken<'_>>,
+    ) -> Result<(), ProviderError> {
         let Some(url) = self.manner.relays_url(&self.base) else {
             return Ok(());
         };
         if self.zone(model) >= Zone::CloudNoRetention {
             return Ok(());
         }
-        let list = self.ask(url, self.keys.take()).await?;
+        let list = self.ask(url, taken).await?;
         let models = list.get("models").and_then(Value::as_array);
         let found = models.into_iter().flatten().find(|entry| is(entry, model));
         let failed = |kind| ProviderError::new(&self.name, kind);

@@ -103,13 +103,14 @@ impl Remote {
         } = call;
         let ends_in = self.zone(&model);
         let (permit, request) = cleared.into_parts();
+        self.transport.check(&permit, ends_in)?;
         let taken = self.keys.take();
         let Prepared {
             outgoing,
             dialect,
             notes,
         } = self.prepare(&request, &model, taken)?;
-        self.is_not_relayed(&model).await?;
+        self.is_not_relayed(&model, taken).await?;
         let response = self
             .transport
             .post(permit, ends_in, outgoing, &meter)

@@ -34,6 +34,7 @@ pub(crate) struct Transport {
     base: Url,
     connect: Duration,
     network: Network,
+    is_proxied: bool,
     client: OnceLock<Result<Client, Arc<reqwest::Error>>>,
 }
 
@@ -60,12 +61,14 @@ impl Transport {
                 zone,
             });
         }
+        let is_proxied = may_be_proxied(base, zone) && has_proxies(network, provider)?;
         Ok(Self {
             provider: provider.clone(),
             zone,
             base: base.clone(),
             connect,
             network: network.clone(),
+            is_proxied,
             client: OnceLock::new(),
         })
     }
@@ -80,9 +83,7 @@ impl Transport {
         outgoing: Outgoing,
         meter: &Meter,
     ) -> Result<Response, ProviderError> {
-        if !permit.allows(self.zone.max(ends_in)) {
-            return Err(ProviderError::new(&self.provider, Failure::NotPermitted));
-        }
+        self.check(&permit, ends_in)?;
         let Outgoing { url, headers, body } = outgoing;
         let request = self
             .client()?
@@ -92,6 +93,14 @@ impl Transport {
             .header(CONTENT_LENGTH, body.len())
             .body(counted(body, meter.clone()));
         request.send().await.map_err(|error| self.failed(error))
+    }
+
+    /// Whether `permit` is good for sending something here that ends up in `ends_in`.
+    pub(crate) fn check(&self, permit: &EgressPermit, ends_in: Zone) -> Result<(), ProviderError> {
+        match permit.allows(self.zone.max(ends_in)) {
+            true => Ok(()),
+            false => Err(ProviderError::new(&self.provider, Failure::NotPermitted)),
+        }
     }
 
     /// Asks for something, with nothing of a user's in it.
@@ -126,27 +135,16 @@ impl Transport {
             .tcp_nodelay(true)
             .dns_resolver(Arc::new(Fenced::new(self.zone, lookup)))
             .no_proxy(); // those of the operating system; ours come below
-        let proxied = self.is_proxied();
-        if proxied {
-            builder = self.network.proxies.apply(builder);
+        if let (true, Ok(proxies)) = (self.is_proxied, &*self.network.proxies) {
+            builder = proxies.apply(builder);
         }
         if self.base.scheme() == "http"
-            && !proxied
+            && !self.is_proxied
             && let Some(nobody) = tls::nobody()
         {
             builder = builder.tls_backend_preconfigured(nobody);
         }
         builder.build()
-    }
-
-    /// A proxy sees where a request goes and, without TLS, what is in it; so what stays on this device or in the own
-    /// network never goes through one. Nor does what is addressed to this device, which a proxy would take for itself.
-    fn is_proxied(&self) -> bool {
-        let here = match self.base.host_str() {
-            Some("localhost") => true,
-            _ => literal_zone(&self.base) == Some(Zone::Device),
-        };
-        self.zone > Zone::Lan && !here && !self.network.proxies.is_empty()
     }
 
     fn failed(&self, error: reqwest::Error) -> ProviderError {
@@ -156,6 +154,23 @@ impl Transport {
         };
         // The address is known; with a password or a query in it, it is nobody's business.
         ProviderError::new(&self.provider, kind).because(error.without_url())
+    }
+}
+
+/// A proxy sees where a request goes and, without TLS, what is in it; so what stays on this device or in the own network
+/// never goes through one. Nor does what is addressed to this device, which a proxy would take for itself.
+fn may_be_proxied(base: &Url, zone: Zone) -> bool {
+    let here = base.host_str() == Some("localhost") || literal_zone(base) == Some(Zone::Device);
+    zone > Zone::Lan && !here
+}
+
+fn has_proxies(network: &Network, provider: &ProviderName) -> Result<bool, BuildError> {
+    match &*network.proxies {
+        Ok(proxies) => Ok(!proxies.is_empty()),
+        Err(variable) => Err(BuildError::Proxy {
+            provider: provider.clone(),
+            variable,
+        }),
     }
 }
 

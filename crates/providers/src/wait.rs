@@ -67,7 +67,7 @@ fn time_until_reset(reset: &str, date: SystemTime) -> Option<Duration> {
     } else {
         number
     };
-    match since_1970 > 1e9 {
+    match since_1970 > 1e8 {
         true => {
             let then = Duration::try_from_secs_f64(since_1970).ok()?;
             let now = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;

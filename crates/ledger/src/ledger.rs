@@ -208,3 +208,16 @@ impl fmt::Debug for Ledger {
         f.debug_tuple("Ledger").field(&self.shared.name).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_can_share_a_ledger_and_pass_reservations_on() {
+        fn check<T: Send + Sync>() {}
+        check::<Ledger>();
+        check::<crate::Reservation>();
+        check::<crate::PriceList>();
+    }
+}

@@ -1,0 +1,12 @@
+//! Providers against scripted upstreams on loopback.
+
+mod answers;
+mod checks;
+mod connections;
+mod errors;
+mod keys;
+mod local_only;
+mod relays;
+mod requests;
+mod support;
+mod zones;

@@ -7,6 +7,7 @@ mod ceiling;
 mod detect;
 mod mask;
 mod permit;
+mod verdict;
 mod zone;
 
 pub use ceiling::{Ceiling, Demand};
@@ -16,4 +17,5 @@ pub use detect::{
 };
 pub use mask::{Mask, MaskError, Restorer, mask};
 pub use permit::{Beyond, Cleared, EgressPermit, Guarded};
+pub use verdict::{FindingAction, FindingRules, Verdict};
 pub use zone::Zone;

@@ -112,6 +112,13 @@ impl Cleared {
         self.permit.zone
     }
 
+    /// The same permit for a changed request: what a provider's configuration adds, what its model cannot take.
+    #[must_use]
+    pub fn adapt(mut self, change: impl FnOnce(&mut ChatRequest)) -> Self {
+        change(Arc::make_mut(&mut self.request));
+        self
+    }
+
     /// The permit, for whatever sends, and the request.
     pub fn into_parts(self) -> (EgressPermit, Arc<ChatRequest>) {
         (self.permit, self.request)

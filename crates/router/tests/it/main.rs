@@ -1,0 +1,10 @@
+//! The router over providers that answer as told and remember all that reached them.
+
+mod cache;
+mod egress;
+mod gateway;
+mod modes;
+mod money;
+mod old_router;
+mod resilience;
+mod support;

@@ -1,7 +1,7 @@
 //! Protocols of providers to and from what is said: Anthropic, OpenAI, Gemini, Ollama, and our own.
 //!
 //! Nothing here connects, waits or logs: bodies and bytes go in, [`inhouse_chat`]'s types come out, and back. Each
-//! protocol is one file and one entry in [`protocol`]: requests and answers both ways, a reader and a writer of streams.
+//! protocol is one file and one entry in `protocol` below: requests and answers both ways, a reader and a writer of streams.
 //!
 //! **What a target cannot express**, by one rule ([`Note`]):
 //!

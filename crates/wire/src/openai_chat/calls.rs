@@ -89,7 +89,8 @@ fn decode_function(
         _ if broken == Broken::Kept => return Ok((name, (Json(Value::String(arguments)), None))),
         _ => return Err(function.kind("arguments", "a JSON object in a string")),
     };
-    let differs = input.to_string() != arguments;
+    let ours = input.to_string();
+    let differs = ours != arguments;
     Ok((name, (Json(input), differs.then_some(arguments))))
 }
 

@@ -1,6 +1,6 @@
 //! Tools, and whether they must be used.
 
-use inhouse_chat::{Fields, Tool, ToolChoice, ToolMode};
+use inhouse_chat::{Extra, Fields, Tool, ToolChoice, ToolMode};
 use serde_json::{Value, json};
 
 use super::schema::to_json_schema;
@@ -19,16 +19,20 @@ const NO_SCHEMA: &str = "\0noSchema";
 
 pub(super) fn decode(body: &mut Object<'_>) -> Result<Vec<Tool>, WireError> {
     let mut tools = Vec::new();
+    if body.peek("tools") == Some(&json!([])) {
+        return Ok(tools); // it stays, to be forwarded
+    }
     let entries = body.opt_array("tools")?.unwrap_or_default();
     let path = body.path();
     each(entries, &path.field("tools"), |entry, path| {
         let at = tools.len();
         decode_entry(entry, path, &mut tools)?;
-        Ok(for tool in tools.iter_mut().skip(at) {
+        for tool in tools.iter_mut().skip(at) {
             let mut fields = tool.extra.of(DIALECT).cloned().unwrap_or_default();
             fields.insert(ENTRY.to_owned(), Value::from(at));
-            tool.extra = inhouse_chat::Extra::new(DIALECT, fields);
-        })
+            tool.extra = Extra::new(DIALECT, fields);
+        }
+        Ok(())
     })?;
     Ok(tools)
 }
@@ -46,7 +50,7 @@ fn decode_entry(value: Value, path: Path<'_>, tools: &mut Vec<Tool>) -> Result<(
             input_schema: None,
             strict: None,
             cache: None,
-            extra: inhouse_chat::Extra::new(DIALECT, left),
+            extra: Extra::new(DIALECT, left),
         });
     }
     Ok(())

@@ -134,7 +134,8 @@ fn decode_call(mut item: Object<'_>) -> Result<Block, WireError> {
     item.take("type");
     let arguments = item.string("arguments")?;
     let input = parse(&arguments).ok_or_else(|| item.kind("arguments", "a JSON object"))?;
-    if input.to_string() != arguments {
+    let ours = input.to_string();
+    if ours != arguments {
         item.put_back(ARGUMENTS, Value::String(arguments));
     }
     Ok(Block {

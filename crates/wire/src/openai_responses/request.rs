@@ -28,7 +28,9 @@ pub(super) fn decode(body: Value) -> Result<ChatRequest, WireError> {
     let mut request = ChatRequest::new(body.string("model")?, []);
     request.messages.extend(decode_instructions(&mut body)?);
     decode_input(&mut body, &mut request.messages)?;
-    request.tools = body.opt_each("tools", decode_tool)?;
+    if body.peek("tools") != Some(&json!([])) {
+        request.tools = body.opt_each("tools", decode_tool)?;
+    }
     request.tool_choice = decode_tool_choice(&mut body)?;
     request.sampling = Sampling {
         temperature: body.opt_real("temperature")?,

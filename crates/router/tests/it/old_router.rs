@@ -223,11 +223,7 @@ async fn a_provider_is_not_tried_again_under_its_other_name() {
 
 #[tokio::test(start_paused = true)]
 async fn fallbacks_are_counted() {
-    let providers = chain(Act::Say("here")).map(|one| match one.n_keys {
-        _ if one.usage.input == 0 => one,
-        _ => one,
-    });
-    let mut providers = providers.into_iter();
+    let mut providers = chain(Act::Say("here")).into_iter();
     let first = providers
         .next()
         .unwrap()
@@ -252,11 +248,8 @@ async fn fallback_exists_for_streams() {
     let first = stream.next().await.unwrap().unwrap();
     assert!(matches!(first, Event::Start { .. }));
     assert_eq!(stream.metadata().provider.as_str(), "onnx-local");
-    assert_eq!(
-        stream.collect().await.is_err(),
-        true,
-        "the start was taken already"
-    );
+    let rest: Vec<_> = stream.map(Result::unwrap).collect().await;
+    assert!(matches!(rest.last(), Some(Event::End { .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,7 +37,9 @@ pub enum BuildError {
         position: usize,
     },
     /// A header cannot be sent.
-    #[error("header {header:?} of {provider} has characters that no header can hold; mend it")]
+    #[error(
+        "header {header:?} of {provider} is not one that can be set so; mend it or take it out"
+    )]
     BadHeader {
         /// Who.
         provider: ProviderName,

@@ -4,6 +4,23 @@
 //! [`build_all`] makes those of a configuration. What all of them share is here too: HTTP inside a zone, keys in turn,
 //! errors with the time to wait, streams that stop the upstream when they are dropped.
 //!
+//! ```
+//! use inhouse_policy::Zone;
+//! use inhouse_providers::{Network, Reach, build_all};
+//! use inhouse_router::Provider;
+//!
+//! let file = r#"{"defaultProvider": "ollama", "providers": {"ollama": {}}}"#;
+//! let config = inhouse_config::parse(file, "router.config.json", &[])?.config;
+//!
+//! let built = build_all(&config, &Reach::Network(Network::new(&[])));
+//! let ollama = &built.remotes[0];
+//! assert_eq!(ollama.zone(&"llama3.2".into()), Zone::Device);
+//! assert_eq!(ollama.zone(&"gpt-oss:120b-cloud".into()), Zone::Cloud);
+//!
+//! assert!(build_all(&config, &Reach::LocalOnly).remotes.is_empty());
+//! # Ok::<(), inhouse_config::ConfigError>(())
+//! ```
+//!
 //! **Invariants**
 //!
 //! - A body that may hold a prompt is sent by one function, which takes an

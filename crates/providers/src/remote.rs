@@ -9,7 +9,10 @@ use inhouse_config::{BaseUrl, ProviderConfig, ProviderKind};
 use inhouse_policy::Zone;
 use inhouse_router::{Answering, Call, Provider};
 use reqwest::Url;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    TRANSFER_ENCODING,
+};
 use serde_json::Value;
 
 use crate::answer::{self, From};
@@ -223,6 +226,10 @@ fn headers(
         };
         let value = hidden(value.reveal()).ok_or_else(bad)?;
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+        // How long a body is and how it goes is not for configuration to say.
+        if [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION].contains(&name) {
+            return Err(bad());
+        }
         headers.insert(name, value);
     }
     Ok(headers)

@@ -117,6 +117,7 @@ fn span(value: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use reqwest::header::HeaderName;
 
     /// At Sun, 06 Nov 1994 08:49:37 GMT.
@@ -205,6 +206,18 @@ mod tests {
             ],
             None,
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(value in "[ -~]{0,30}|[0-9]{1,30}|([0-9.]{1,5}(d|h|m|s|ms)){1,4}") {
+            for name in ["retry-after", "retry-after-ms", "x-ratelimit-reset"] {
+                let value = value.parse().unwrap();
+                let headers = HeaderMap::from_iter([(HeaderName::from_static(name), value)]);
+                retry_after(&headers, SystemTime::UNIX_EPOCH);
+                retry_after(&headers, SystemTime::now());
+            }
+        }
     }
 
     #[test]

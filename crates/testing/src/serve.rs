@@ -41,6 +41,9 @@ pub(crate) async fn serve(stream: TcpStream, state: Arc<State>) {
             next = send(&mut to, &answer) => next,
             () = reader.gone() => Next::Left,
         };
+        if !matches!(next, Next::Left) {
+            state.answered.send_modify(|n| *n += 1);
+        }
         match next {
             Next::Keep if !last => {}
             Next::Keep | Next::Close => break,

@@ -29,6 +29,8 @@ pub(crate) struct State {
     requests: watch::Sender<Vec<Received>>,
     pub(crate) connections: AtomicUsize,
     pub(crate) bytes: AtomicUsize,
+    /// How many answers went out as scripted, from the first byte to the last.
+    pub(crate) answered: watch::Sender<usize>,
     /// How many callers went away in the middle of an answer.
     pub(crate) left: watch::Sender<usize>,
 }
@@ -128,6 +130,12 @@ impl Upstream {
         let _ = requests.wait_for(|requests| requests.len() >= n).await;
     }
 
+    /// Waits until so many answers went out as scripted, from the first byte to the last.
+    pub async fn answered(&self, n: usize) {
+        let mut answered = self.state.answered.subscribe();
+        let _ = answered.wait_for(|answered| *answered >= n).await;
+    }
+
     /// Waits until so many callers have closed their connection before they had the whole answer.
     pub async fn left(&self, n: usize) {
         let mut left = self.state.left.subscribe();
@@ -174,6 +182,7 @@ impl State {
             requests: watch::Sender::new(Vec::new()),
             connections: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            answered: watch::Sender::new(0),
             left: watch::Sender::new(0),
         }
     }

@@ -35,16 +35,18 @@ async fn a_stream_that_is_dropped_after_its_end_leaves_its_connection() {
         .split_at(&[recording.len()])
         .pausing(Duration::from_millis(50));
     upstream.always(sse);
-    for _ in 0..2 {
+    for n in 1..=2 {
         let mut events = ask(&remote, streamed()).await.unwrap().events;
         while !matches!(
             events.next().await,
             Some(Ok(inhouse_chat::Event::End { .. }))
         ) {}
         drop(events);
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::select! {
+            () = upstream.answered(n) => {}
+            () = upstream.left(1) => panic!("the connection was closed"),
+        }
     }
-    assert_eq!((upstream.n_connections(), upstream.n_left()), (1, 0));
 }
 
 #[tokio::test]

@@ -350,7 +350,11 @@ fn what_cannot_be_built_says_why() {
     );
     check(
         json!({"type": "custom", "baseUrl": "http://a.example", "headers": {"a b": "c"}}),
-        "header \"a b\" of p has characters that no header can hold; mend it",
+        "header \"a b\" of p is not one that can be set so; mend it or take it out",
+    );
+    check(
+        json!({"type": "custom", "baseUrl": "http://a.example", "headers": {"Content-Length": "1"}}),
+        "header \"Content-Length\" of p is not one that can be set so; mend it or take it out",
     );
     check(
         json!({"type": "custom", "baseUrl": "http://10.0.0.1", "zone": "device"}),

@@ -70,6 +70,7 @@ async fn one_connection_takes_several_requests_in_turn() {
     let both = exchange(&upstream, &POST.repeat(2)).await;
     assert!(both.ends_with("\r\n\r\n1"), "{both}");
     assert_eq!((upstream.n_requests(), upstream.n_connections()), (2, 1));
+    upstream.answered(2).await;
 }
 
 #[tokio::test]

@@ -156,9 +156,10 @@ pub(super) fn candidates(mut first: Fields, reply: &Reply) -> Value {
     let mut all = kept.cloned().unwrap_or_default();
     match all.first().and_then(Value::as_object) {
         Some(left) => merge(&mut first, left),
-        None => {
+        None if reply.extra.of(DIALECT).is_none() => {
             first.entry("index").or_insert(Value::from(0));
         }
+        None => {}
     }
     if !all.is_empty() {
         all.remove(0);

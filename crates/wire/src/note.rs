@@ -118,8 +118,12 @@ impl Notes {
         }
     }
 
+    /// What every piece of a stream would say again is said once.
     fn push(&mut self, path: String, fate: Fate) {
         let target = self.target;
-        self.list.push(Note { path, target, fate });
+        let note = Note { path, target, fate };
+        if self.list.last() != Some(&note) {
+            self.list.push(note);
+        }
     }
 }

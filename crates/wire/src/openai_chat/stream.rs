@@ -49,6 +49,7 @@ struct Calls {
     list: Vec<Call>,
     /// The server's index to the call that it means now.
     by_index: HashMap<u64, usize>,
+    by_id: HashMap<String, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -249,7 +250,8 @@ impl Reader {
         let Some(known) = self.calls.list.get_mut(number) else {
             return Ok(()); // `find` gives no other number
         };
-        if known.id.is_empty() {
+        if known.id.is_empty() && !id.is_empty() {
+            self.calls.by_id.insert(id.clone(), number);
             known.id = id;
         }
         if !known.named && name.is_empty() {
@@ -337,10 +339,8 @@ impl Calls {
     fn without_index(&self, id: &str, name: &str) -> Option<usize> {
         let last = self.list.len().checked_sub(1);
         match (id.is_empty(), name.is_empty()) {
-            (false, _) => self.list.iter().rposition(|call| call.id == id).or({
-                // A piece without a name cannot begin a call, whatever its identifier.
-                last.filter(|_| name.is_empty())
-            }),
+            // A piece without a name cannot begin a call, whatever its identifier.
+            (false, _) => (self.by_id.get(id).copied()).or(last.filter(|_| name.is_empty())),
             (true, false) => None,
             (true, true) => last,
         }

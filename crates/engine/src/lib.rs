@@ -36,6 +36,7 @@ pub use error::{EngineError, ErrorKind};
 pub use generate::{
     Event, Finish, FinishReason, GenerateOptions, Generation, Timings, Usage, Words,
 };
+pub use inhouse_kernels::Isa;
 pub use kv::KvType;
 pub use memory::MemoryEstimate;
 pub use model::{Cost, LoadOptions, Model, ModelInfo, Precision, Sequence};

@@ -598,3 +598,17 @@ fn errors_are_told_as_the_api_tells_them() {
         json!({"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}})
     );
 }
+
+#[test]
+fn a_line_is_kept_alive_by_what_the_official_sdk_reads() {
+    let mut writer = stream_writer(GEMINI, AnswerOptions::default());
+    assert_eq!(writer.push(&Event::Ping), "");
+    writer.push(&Event::Start {
+        id: "a".into(),
+        model: "m".into(),
+        usage: Usage::default(),
+    });
+    let ping = writer.push(&Event::Ping);
+    assert!(ping.starts_with(b"data: {"), "{ping:?}");
+    assert_eq!(read(&ping, 9).0.len(), 1); // the start, and no words
+}

@@ -149,6 +149,12 @@ impl Writer {
         }
     }
 
+    /// The official SDK refuses comments, so the line is kept alive by no words.
+    fn ping(&self) -> Option<Value> {
+        let begun = !(self.id.is_empty() && self.model.is_empty());
+        begun.then(|| json!({"text": ""}))
+    }
+
     fn chunk(&self, part: Value) -> Bytes {
         let candidate = json!({"content": {"parts": [part], "role": "model"}, "index": 0});
         let mut out = json!({"candidates": [candidate]});
@@ -204,7 +210,7 @@ impl StreamWriter for Writer {
             Event::BlockDelta { index, delta } => self.grow(*index, delta),
             Event::BlockEnd { index } => self.end(*index),
             Event::End { .. } => return self.finish(event),
-            Event::Ping => return Bytes::from_static(b": ping\n\n"),
+            Event::Ping => self.ping(),
         };
         part.map_or_else(Bytes::new, |part| self.chunk(part))
     }

@@ -343,3 +343,17 @@ fn a_stream_of_another_protocol_is_written() {
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     assert_eq!(writer.notes().len(), 1);
 }
+
+#[test]
+fn a_line_is_kept_alive_by_what_the_official_client_reads() {
+    let mut writer = stream_writer(OLLAMA, AnswerOptions::default());
+    assert_eq!(writer.push(&Event::Ping), "");
+    writer.push(&Event::Start {
+        id: "a".into(),
+        model: "m".into(),
+        usage: Usage::default(),
+    });
+    let ping = writer.push(&Event::Ping);
+    assert!(ping.starts_with(b"{"), "{ping:?}");
+    assert_eq!(read(&ping).0.len(), 1); // the start, and no words
+}

@@ -87,6 +87,20 @@ impl Writer {
         }
     }
 
+    /// The official client refuses blank lines, so the line is kept alive by no words.
+    fn ping(&self) -> Bytes {
+        match self.model.as_str() {
+            "" => Bytes::new(),
+            _ => self.line(&json!({"role": "assistant", "content": ""})),
+        }
+    }
+
+    fn line(&self, message: &Value) -> Bytes {
+        line(&json!({
+            "model": self.model, "created_at": rfc3339(self.created), "message": message, "done": false,
+        }))
+    }
+
     fn piece(&mut self, index: usize, block: &Block) -> Bytes {
         let mut writing = Writing {
             notes: Notes::new(DIALECT),
@@ -97,12 +111,7 @@ impl Writer {
         let content = root.field("content");
         let message = writing.answer_piece(block, &content.index(index));
         self.keep(writing.notes);
-        let Some(message) = message else {
-            return Bytes::new();
-        };
-        line(&json!({
-            "model": self.model, "created_at": rfc3339(self.created), "message": message, "done": false,
-        }))
+        message.map_or_else(Bytes::new, |message| self.line(&Value::Object(message)))
     }
 
     fn note(&mut self, index: usize, note: impl FnOnce(&mut Notes, &Path<'_>)) {
@@ -167,8 +176,7 @@ impl StreamWriter for Writer {
             Event::BlockDelta { index, delta } => return self.grow(*index, delta),
             Event::BlockEnd { index } => return self.end(*index),
             Event::End { .. } => return self.finish(event),
-            // A blank line, which readers of lines skip.
-            Event::Ping => return Bytes::from_static(b"\n"),
+            Event::Ping => return self.ping(),
         }
         Bytes::new()
     }

@@ -1,12 +1,12 @@
 //! Requests.
 
-use inhouse_chat::{ChatRequest, Extra, Fields, Message, Role};
+use inhouse_chat::{Block, BlockKind, ChatRequest, Extra, Fields, Message, Role};
 use serde_json::{Value, json};
 
 use super::parts::{self, Writing};
 use super::{DIALECT, config, names, own, tools};
 use crate::calls::Calls;
-use crate::fields::{CAME, Object, came_in, each, marked};
+use crate::fields::{CAME, Object, came_in, each, marked, merge};
 use crate::note::Notes;
 use crate::path::Path;
 use crate::{Encoded, WireError};
@@ -18,6 +18,10 @@ const NO_ROLE: &str = "\0noRole";
 const NO_PARTS: &str = "\0noParts";
 /// The content was `systemInstruction`.
 const INSTRUCTION: &str = "\0instruction";
+/// Words that the provider keeps: another one cannot read them, and refuses.
+const ELSEWHERE: &str = "cachedContent";
+/// On the part that stands for them.
+const CONTEXT: &str = "\0context";
 /// `systemInstruction` was a string.
 const STRING: &str = "\0string";
 
@@ -32,6 +36,7 @@ pub(super) fn decode(mut body: Value) -> Result<ChatRequest, WireError> {
     let model = model.strip_prefix("models/").unwrap_or(model).to_owned();
     let mut request = ChatRequest::new(model, []);
     request.messages.extend(decode_instruction(&mut body)?);
+    request.messages.extend(decode_context(&mut body));
     let mut calls = Calls::default();
     request
         .messages
@@ -64,6 +69,27 @@ fn decode_instruction(body: &mut Object<'_>) -> Result<Option<Message>, WireErro
             Some(decode_parts(content, Role::System, &mut Calls::default())?)
         }
     })
+}
+
+fn decode_context(body: &mut Object<'_>) -> Option<Message> {
+    let kept = body.take(ELSEWHERE)?;
+    let mut block = Block::new(BlockKind::Other {
+        dialect: DIALECT,
+        value: json!({ELSEWHERE: kept}).into(),
+    });
+    let mark = Fields::from_iter([(CONTEXT.to_owned(), Value::Bool(true))]);
+    block.extra = Extra::new(DIALECT, mark);
+    Some(Message::new(Role::User, vec![block]))
+}
+
+fn context(message: &Message) -> Option<&Fields> {
+    match message.content.as_slice() {
+        [block] if marked(&block.extra, DIALECT, CONTEXT) => match &block.kind {
+            BlockKind::Other { value, .. } => value.0.as_object(),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn decode_content(value: Value, path: Path<'_>, calls: &mut Calls) -> Result<Message, WireError> {
@@ -150,6 +176,10 @@ fn encode_messages(
     let mut instructions: Vec<(&Message, Vec<Value>)> = Vec::new();
     let mut contents: Vec<(Role, Fields)> = Vec::new();
     for (index, message) in messages.iter().enumerate() {
+        if let Some(context) = context(message) {
+            merge(out, context);
+            continue;
+        }
         let path = path.index(index);
         let parts = encode_parts(message, writing, &path)?;
         if message.role == Role::System {
@@ -243,7 +273,7 @@ fn encode_instruction(instructions: Vec<(&Message, Vec<Value>)>) -> Option<Value
     }
     let mut out = json!({"parts": parts});
     if let (Some(out), Some(fields)) = (out.as_object_mut(), extra.of(DIALECT)) {
-        crate::fields::merge(out, fields);
+        merge(out, fields);
     }
     Some(out)
 }

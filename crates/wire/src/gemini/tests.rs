@@ -176,6 +176,26 @@ fn tools_come_back_in_their_entries() {
 }
 
 #[test]
+fn what_only_the_provider_has_is_refused_by_others() {
+    let kept = json!({"cachedContent": "cachedContents/1", "contents": [{"role": "user", "parts": [{"text": "a"}]}]});
+    check(kept.clone());
+    let mut request = request(kept);
+    request.model = "m".into();
+    for target in [
+        Dialect::Anthropic,
+        Dialect::OpenAiChat,
+        Dialect::OpenAiResponses,
+        Dialect::Ollama,
+    ] {
+        let refused = encode_request(target, &request);
+        assert!(
+            matches!(refused, Err(WireError::Unsupported { .. })),
+            "{target}"
+        );
+    }
+}
+
+#[test]
 fn results_without_identifiers_find_their_calls() {
     let request = request(json!({"contents": [
         {"role": "model", "parts": [

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::items::{self, Item, Writing, decode_item};
 use super::{DIALECT, with};
-use crate::fields::{CAME, Object, came_in, marked, number, set};
+use crate::fields::{CAME, Object, came_in, marked, merge, number, set};
 use crate::note::Notes;
 use crate::path::Path;
 use crate::{Encoded, WireError};
@@ -17,6 +17,10 @@ use crate::{Encoded, WireError};
 const STRING: &str = "\0string";
 /// A message that was `instructions`.
 const INSTRUCTIONS: &str = "\0instructions";
+/// What the model reads though it is not here, but with the provider: another one cannot, and refuses.
+const ELSEWHERE: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+/// On the part that stands for it.
+const CONTEXT: &str = "\0context";
 /// `tool_choice` was not stated, or is one that stays as it came.
 const NO_CHOICE: &str = "\0noChoice";
 /// A function did not state whether it is strict, or has no schema.
@@ -27,6 +31,7 @@ pub(super) fn decode(body: Value) -> Result<ChatRequest, WireError> {
     let mut body = Object::new(body, Path::Root)?;
     let mut request = ChatRequest::new(body.string("model")?, []);
     request.messages.extend(decode_instructions(&mut body)?);
+    request.messages.extend(decode_context(&mut body));
     decode_input(&mut body, &mut request.messages)?;
     if body.peek("tools") != Some(&json!([])) {
         request.tools = body.opt_each("tools", decode_tool)?;
@@ -58,6 +63,28 @@ fn decode_instructions(body: &mut Object<'_>) -> Result<Option<Message>, WireErr
         message.extra = with(&Extra::default(), INSTRUCTIONS, Value::Bool(true));
         message
     }))
+}
+
+fn decode_context(body: &mut Object<'_>) -> Option<Message> {
+    let taken = ELSEWHERE
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), body.take(name)?)));
+    let context = Fields::from_iter(taken);
+    (!context.is_empty()).then(|| {
+        let mut block = items::other(context);
+        block.extra = with(&block.extra, CONTEXT, Value::Bool(true));
+        Message::new(Role::User, vec![block])
+    })
+}
+
+fn context(message: &Message) -> Option<&Fields> {
+    match message.content.as_slice() {
+        [block] if marked(&block.extra, DIALECT, CONTEXT) => match &block.kind {
+            BlockKind::Other { value, .. } => value.0.as_object(),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn decode_input(body: &mut Object<'_>, messages: &mut Vec<Message>) -> Result<(), WireError> {
@@ -265,6 +292,10 @@ fn encode_messages(
         messages.next();
     }
     for (index, message) in messages {
+        if let Some(context) = context(message) {
+            merge(out, context);
+            continue;
+        }
         let path = path.index(index);
         writing.notes.foreign(&message.extra, &path);
         writing.blocks(message.role, &message.content, &path.field("content"))?;

@@ -164,6 +164,30 @@ fn items_of_one_turn_are_one_message() {
 }
 
 #[test]
+fn what_only_the_provider_has_is_refused_by_others() {
+    let fields =
+        json!({"input": "And then?", "instructions": "Be brief", "previous_response_id": "resp_1"});
+    check(fields.clone());
+    check(
+        json!({"input": "a", "conversation": {"id": "conv_1"}, "prompt": {"id": "pmpt_1", "variables": {}}}),
+    );
+    check(json!({"previous_response_id": "resp_1", "input": [
+        {"type": "function_call_output", "call_id": "c", "output": "4"}]}));
+    for target in [
+        Dialect::Anthropic,
+        Dialect::OpenAiChat,
+        Dialect::Gemini,
+        Dialect::Ollama,
+    ] {
+        let refused = encode_request(target, &request(fields.clone()));
+        assert!(
+            matches!(refused, Err(WireError::Unsupported { .. })),
+            "{target}"
+        );
+    }
+}
+
+#[test]
 fn a_masked_argument_is_not_sent_as_it_was_written() {
     let mut request = request(
         json!({"input": [{"type": "function_call", "call_id": "c", "name": "f",

@@ -277,13 +277,19 @@ impl Writing {
             self.notes.left_out(path);
             return None;
         }
+        // A client gives it back, and Anthropic would refuse it.
+        if signed && self.foreign(block) {
+            self.notes.left_out(&path.field("signature"));
+        }
+        let signature = signature.filter(|_| !self.foreign(block));
         let signature = signature.unwrap_or_default();
         json!({"type": "thinking", "thinking": text.as_str(), "signature": signature})
             .as_object()
             .cloned()
     }
 
-    fn foreign(&self, block: &Block) -> bool {
+    /// Whether it came from another provider than Anthropic.
+    pub(super) fn foreign(&self, block: &Block) -> bool {
         let from = block.extra.get().map(|(dialect, _)| dialect);
         from.or(self.came_in)
             .is_some_and(|from| !matches!(from, Dialect::Anthropic | Dialect::Neutral))

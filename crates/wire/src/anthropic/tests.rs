@@ -449,3 +449,27 @@ fn an_error_for_the_client_is_an_event() {
     let error = writer.error(Failure::CutOff, "the provider stopped");
     assert_eq!(&error[..], b"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"the provider stopped\"}}\n\n");
 }
+
+#[test]
+fn another_providers_signature_is_not_handed_to_a_client_that_would_give_it_back() {
+    let mark = [("id".to_owned(), json!("rs_1"))].into_iter().collect();
+    let mut thought = Block::new(BlockKind::Thinking {
+        text: "Hm".into(),
+        signature: Some("theirs".into()),
+    });
+    thought.extra = inhouse_chat::Extra::new(Dialect::OpenAiResponses, mark);
+    let answer = reply(vec![thought]);
+    let whole = encode_reply(ANTHROPIC, &answer, &AnswerOptions::default());
+    assert_eq!(whole.body["content"][0]["signature"], "");
+    let mut writer = stream_writer(ANTHROPIC, AnswerOptions::default());
+    let bytes = answer
+        .events()
+        .iter()
+        .flat_map(|event| writer.push(event).to_vec())
+        .collect();
+    let streamed = String::from_utf8(bytes).unwrap();
+    assert!(streamed.contains("Hm") && !streamed.contains("theirs"));
+    for notes in [&whole.notes[..], writer.notes()] {
+        assert!(notes.iter().any(|note| note.path == "content[0].signature"));
+    }
+}

@@ -19,8 +19,15 @@ use crate::{Note, StreamWriter};
 pub(super) struct Writer {
     writing: Writing,
     /// Our indexes to those on the wire: parts that cannot be said leave no gap.
-    indexes: HashMap<usize, usize>,
+    indexes: HashMap<usize, Part>,
     next: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    wire: usize,
+    /// Another provider's: a client would give its signature back, and Anthropic would refuse it.
+    foreign: bool,
 }
 
 impl Default for Writer {
@@ -47,7 +54,7 @@ impl StreamWriter for Writer {
             Event::BlockStart { index, block } => self.start(*index, block),
             Event::BlockDelta { index, delta } => self.delta(*index, delta),
             Event::BlockEnd { index } => match self.indexes.remove(index) {
-                Some(index) => write("content_block_stop", json!({"index": index})),
+                Some(part) => write("content_block_stop", json!({"index": part.wire})),
                 None => Bytes::new(),
             },
             Event::End { stop, usage, extra } => {
@@ -78,35 +85,41 @@ impl Writer {
         let root = Path::Root;
         let path = root.field("content");
         let empty = with_empty_input(block);
+        let foreign = self.writing.foreign(block);
         let block = answer_block(&mut self.writing, &empty, &path.index(index));
         let Some(block) = block else {
             return Bytes::new();
         };
         let wire = self.next;
         self.next += 1;
-        self.indexes.insert(index, wire);
+        self.indexes.insert(index, Part { wire, foreign });
         let fields = json!({"index": wire, "content_block": block});
         write("content_block_start", fields)
     }
 
     fn delta(&mut self, index: usize, delta: &Delta) -> Bytes {
-        let Some(wire) = self.indexes.get(&index) else {
+        let Some(&Part { wire, foreign }) = self.indexes.get(&index) else {
             return Bytes::new();
         };
+        let root = Path::Root;
+        let path = root.field("content");
+        let path = path.index(index);
         let delta = match delta {
             Delta::Text(text) | Delta::Refusal(text) => {
                 json!({"type": "text_delta", "text": text.as_str()})
             }
             Delta::Thinking(text) => json!({"type": "thinking_delta", "thinking": text.as_str()}),
+            Delta::Signature(_) if foreign => {
+                self.writing.notes.left_out(&path.field("signature"));
+                return Bytes::new();
+            }
             Delta::Signature(whole) => json!({"type": "signature_delta", "signature": whole}),
             Delta::Input(piece) => {
                 json!({"type": "input_json_delta", "partial_json": piece.as_str()})
             }
             Delta::Other(Dialect::Anthropic, Json(value)) => value.clone(),
             Delta::Other(..) => {
-                let root = Path::Root;
-                let path = root.field("content");
-                self.writing.notes.left_out(&path.index(index));
+                self.writing.notes.left_out(&path);
                 return Bytes::new();
             }
         };

@@ -314,3 +314,68 @@ fn whole(value: &Value) -> Option<u64> {
             .then_some(float as u64)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Object<'static> {
+        Object::new(value, Path::Root).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_taken_stays_in_its_order() {
+        let mut body = object(json!({"a": 1, "b": "x", "c": null, "d": 2}));
+        assert_eq!(body.string("b"), Ok("x".to_owned()));
+        assert_eq!(body.opt_u32("c"), Ok(None));
+        assert_eq!(body.opt_u32("d"), Ok(Some(2)));
+        let rest = body.rest(Dialect::Anthropic);
+        let names: Vec<_> = rest.of(Dialect::Anthropic).unwrap().keys().collect();
+        assert_eq!(names, ["a", "c"]);
+    }
+
+    #[test]
+    fn what_is_left_inside_stays_inside() {
+        let mut body = object(json!({"outer": {"known": 1, "new": 2}, "empty": {"known": 3}}));
+        let known = |body: &mut Object<'_>, name| {
+            body.opt_object(name, |inner| inner.opt_u32("known"))
+                .unwrap()
+        };
+        assert_eq!(known(&mut body, "outer"), Some(Some(1)));
+        assert_eq!(known(&mut body, "empty"), Some(Some(3)));
+        let left = Value::Object(body.into_fields());
+        assert_eq!(left, json!({"outer": {"new": 2}}));
+        let mut out = Fields::from_iter([("outer".to_owned(), json!({"known": 1}))]);
+        merge(&mut out, left.as_object().unwrap());
+        assert_eq!(Value::Object(out), json!({"outer": {"known": 1, "new": 2}}));
+    }
+
+    #[test]
+    fn our_own_marks_cannot_come_from_outside() {
+        let forged = Object::new(json!({"\0came": true}), Path::Root);
+        assert!(matches!(forged, Err(WireError::Unknown { .. })));
+    }
+
+    #[test]
+    fn counts_may_have_a_fraction_of_nothing() {
+        let mut usage = object(json!({"a": 12.0, "b": 12.5, "c": -1, "d": null, "e": 1e300}));
+        assert_eq!(usage.count("a"), Ok(12));
+        for wrong in ["b", "c", "e"] {
+            assert!(usage.count(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(usage.count("d"), Ok(0));
+    }
+
+    #[test]
+    fn whole_numbers_are_written_without_a_fraction() {
+        let check = |value: f64, written: &str| {
+            assert_eq!(number(Real::new(value).unwrap()).to_string(), written);
+        };
+        check(1.0, "1");
+        check(0.7, "0.7");
+        check(-2.0, "-2");
+        check(1e300, "1e+300");
+    }
+}

@@ -201,7 +201,10 @@ impl Writing<'_> {
                 begin += 1;
                 continue;
             }
-            let more = blocks.iter().skip(begin + 1);
+            // The official types have turns of the model without an identifier as one text each.
+            let alone = role == Role::Assistant && self.answer.is_none();
+            let alone = alone && about(&first.extra).is_none();
+            let more = blocks.iter().skip(begin + 1).take_while(|_| !alone);
             let same = |block: &&Block| parts::is_part(block) && about(&block.extra).is_none();
             let end = begin + 1 + more.take_while(same).count();
             self.message(role, blocks, begin..end, path)?;
@@ -228,9 +231,8 @@ impl Writing<'_> {
             Role::Assistant => "assistant",
         };
         let content = match run {
-            [block] if self.answer.is_none() && !about.contains_key(LISTED) && is_plain(block) => {
-                self.note_cache(block, &path.index(range.start));
-                block.as_text().map(|text| Value::from(text.as_str()))
+            [block] if self.answer.is_none() && !about.contains_key(LISTED) => {
+                self.only_words(role, block, own, &path.index(range.start))
             }
             _ => None,
         };
@@ -263,6 +265,28 @@ impl Writing<'_> {
         out.extend(rest.map(|(name, value)| (name.clone(), value.clone())));
         self.items.push(Value::Object(out));
         Ok(())
+    }
+
+    /// The words of a message that is nothing else.
+    fn only_words(
+        &mut self,
+        role: Role,
+        block: &Block,
+        own: bool,
+        path: &Path<'_>,
+    ) -> Option<Value> {
+        let alone = role == Role::Assistant && !own;
+        let text = match &block.kind {
+            BlockKind::Text(text) if alone || is_plain(block) => text,
+            BlockKind::Refusal(text) if alone => {
+                self.notes.changed(path, "sent as words");
+                text
+            }
+            _ => return None,
+        };
+        self.note_cache(block, path);
+        self.notes.foreign(&block.extra, path);
+        Some(Value::from(text.as_str()))
     }
 
     /// `None` where it is left out, which is noted.

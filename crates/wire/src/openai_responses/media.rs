@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use inhouse_chat::{Block, BlockKind, Source, Text};
 use serde_json::{Value, json};
 
+use super::DIALECT;
 use super::items::Writing;
 use crate::WireError;
 use crate::fields::Object;
@@ -77,7 +78,7 @@ impl Writing<'_> {
         block: &Block,
         path: &Path<'_>,
     ) -> Result<Value, WireError> {
-        Ok(match source {
+        let mut out = match source {
             Source::Base64 { media_type, data } => {
                 json!({"type": "input_image", "image_url": encode_data_url(media_type, data)})
             }
@@ -90,7 +91,11 @@ impl Writing<'_> {
                 json!({"type": "input_image", "file_id": id})
             }
             Source::Text(_) => return Err(self.notes.refuse(path, "an image is not words")),
-        })
+        };
+        if !self.came_here(block) {
+            out["detail"] = Value::from("auto"); // the types demand it
+        }
+        Ok(out)
     }
 
     pub(super) fn file(
@@ -126,7 +131,17 @@ impl Writing<'_> {
         Ok(out)
     }
 
-    pub(super) fn audio(&mut self, source: &Source, path: &Path<'_>) -> Result<Value, WireError> {
+    /// The SDK's types have sound, and its requests do not: only what came so goes back so.
+    pub(super) fn audio(
+        &mut self,
+        source: &Source,
+        block: &Block,
+        path: &Path<'_>,
+    ) -> Result<Value, WireError> {
+        if !self.came_here(block) {
+            let why = "it takes no sound; ask by Chat Completions";
+            return Err(self.notes.refuse(path, why));
+        }
         let Source::Base64 { media_type, data } = source else {
             let why = "sound must be sent as bytes";
             return Err(self.notes.refuse(path, why));
@@ -136,6 +151,10 @@ impl Writing<'_> {
             other => other.strip_prefix("audio/").unwrap_or(other),
         };
         Ok(json!({"type": "input_audio", "input_audio": {"data": data.as_str(), "format": format}}))
+    }
+
+    fn came_here(&self, block: &Block) -> bool {
+        self.came_in == Some(DIALECT) || block.extra.of(DIALECT).is_some()
     }
 
     fn note_media_type(&mut self, media_type: Option<&String>, path: &Path<'_>) {

@@ -115,7 +115,7 @@ impl Writing<'_> {
             BlockKind::Document { source, title } => {
                 self.file(source, title.as_ref(), block, path)?
             }
-            BlockKind::Audio(source) => self.audio(source, path)?,
+            BlockKind::Audio(source) => self.audio(source, block, path)?,
             _ => return self.unknown(path),
         };
         Ok(Some(fields(out)))

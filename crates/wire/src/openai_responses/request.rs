@@ -13,6 +13,8 @@ use crate::note::Notes;
 use crate::path::Path;
 use crate::{Encoded, WireError};
 
+/// `stream` was stated to be false.
+const WHOLE: &str = "\0whole";
 /// `input` was a string.
 const STRING: &str = "\0string";
 /// A message that was `instructions`.
@@ -45,9 +47,10 @@ pub(super) fn decode(body: Value) -> Result<ChatRequest, WireError> {
     request.max_tokens = body.opt_u32("max_output_tokens")?;
     request.response_format = decode_format(&mut body)?;
     request.reasoning = decode_reasoning(&mut body)?;
-    request.stream = body.peek("stream") == Some(&Value::Bool(true));
-    if request.stream {
-        body.take("stream");
+    let stream = body.opt_bool("stream")?;
+    request.stream = stream.unwrap_or(false);
+    if stream == Some(false) {
+        body.mark(WHOLE);
     }
     // Known to policy and ledger, and forwarded to this protocol only, as it came.
     request.metadata.user = body.peek_str("user").map(str::to_owned);
@@ -259,8 +262,8 @@ pub(super) fn encode(request: &ChatRequest) -> Result<Encoded, WireError> {
     encode_sampling(request, &mut notes, &mut out);
     encode_text(request.response_format.as_ref(), &mut notes, &mut out);
     encode_reasoning(request.reasoning.as_ref(), &mut notes, &mut out);
-    if request.stream {
-        out.insert("stream".into(), Value::Bool(true));
+    if request.stream || marked(&request.extra, DIALECT, WHOLE) {
+        out.insert("stream".into(), Value::Bool(request.stream));
     }
     if came_in(&request.extra) != Some(DIALECT) {
         // Nobody asked for the answer to be kept; unsaid, this API keeps it for thirty days.

@@ -275,6 +275,30 @@ fn what_the_model_would_have_read_is_refused_by_name() {
     });
     check(Role::User, other(), "messages[0].content[0]");
     check(Role::Assistant, image, "messages[0].content[0]");
+    let sound = BlockKind::Audio(Source::Base64 {
+        media_type: "audio/wav".into(),
+        data: "AAAA".into(),
+    });
+    check(Role::User, sound, "messages[0].content[0]");
+}
+
+#[test]
+fn turns_of_the_model_are_one_text_each() {
+    let turn = vec![
+        Block::text("a"),
+        Block::text("b"),
+        Block::new(BlockKind::Refusal("c".into())),
+    ];
+    let request = ChatRequest::new("m", [Message::new(Role::Assistant, turn)]);
+    let message = |text: &str| json!({"type": "message", "role": "assistant", "content": text});
+    assert_eq!(
+        sent(&request)["input"],
+        json!([message("a"), message("b"), message("c")])
+    );
+    assert_eq!(
+        notes(&request),
+        ["messages[0].content[2] was sent as words for OpenAI Responses"]
+    );
 }
 
 #[test]

@@ -91,7 +91,11 @@ impl Inner {
         let rule = self.rule_for(&request.metadata, &facts);
         let (ceiling, masking) = self.ceiling(&request, caller, rule)?;
         let why = why(&request.metadata, rule, self.mode);
-        let pool = self.pool(&request.metadata, rule.map(|(_, rule)| rule));
+        let pool = self.pool(
+            &request.metadata,
+            rule.map(|(_, rule)| rule),
+            ceiling.zone(),
+        );
         let mut sketch = Sketch {
             facts: &facts,
             ceiling: &ceiling,
@@ -207,7 +211,7 @@ impl Inner {
     }
 
     /// Names of the providers to consider, first the one that is wanted, each once.
-    fn pool(&self, metadata: &Metadata, rule: Option<&Rule>) -> Vec<ProviderName> {
+    fn pool(&self, metadata: &Metadata, rule: Option<&Rule>, ceiling: Zone) -> Vec<ProviderName> {
         if let Some(named) = &metadata.provider {
             return vec![inhouse_config::canonical_name(named.as_str()).into()];
         }
@@ -217,11 +221,13 @@ impl Inner {
             self.mode,
             Mode::CostOptimized | Mode::PerformanceOptimized | Mode::QualityOptimized
         ) && rule.is_none();
+        // What must stay on this device is answered by whoever is on it, also where no chain names them.
+        let stays = ceiling == Zone::Device;
         let all = self
             .members
             .iter()
             .map(|member| member.name())
-            .filter(|_| everyone);
+            .filter(|_| everyone || stays);
         let mut pool = Vec::new();
         for name in first
             .into_iter()

@@ -24,6 +24,12 @@ fn claude() -> Scripted {
         })
 }
 
+fn capped(text: &str) -> inhouse_chat::ChatRequest {
+    let mut request = ask(text);
+    request.max_tokens = Some(500);
+    request
+}
+
 /// What the provider itself charged: its calls times what each takes.
 fn charged(calls: usize) -> Money {
     let each: rust_decimal::Decimal = "0.0105".parse().unwrap(); // 1,000 x $3 + 500 x $15 a million
@@ -120,4 +126,30 @@ async fn an_unknown_price_is_unknown_and_not_nothing() {
     let report = world.report(By::Model);
     assert_eq!(report.rows[0].unknown_cost, 1);
     assert_eq!(world.ledger.receipts(1).unwrap()[0].receipt.cost, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_of_the_old_files_are_budgets_that_warn_or_stop() {
+    let config = |hard_stop: bool| {
+        let config = format!(
+            r#"{{ "defaultProvider": "anthropic", "routing": {{ "costOptimization": {{
+                "budgetAlerts": {{ "daily": 0.015, "monthly": 9 }}, "alertThreshold": 0.5, "hardStop": {hard_stop} }} }} }}"#
+        );
+        world(config.leak(), [claude()])
+    };
+    let warns = config(false);
+    let first = warns.router.chat(ask("x")).await.unwrap().metadata.notes;
+    let id = "routing.costOptimization.budgetAlerts.daily";
+    assert_eq!(
+        first,
+        [format!("budget {id:?}: $0.0105 of $0.015 is spent")]
+    );
+    assert_eq!(warns.who(ask("y")).await, "anthropic");
+    let stops = config(true);
+    assert_eq!(stops.who(capped("x")).await, "anthropic");
+    let refused = stops.who(capped("y")).await;
+    assert!(
+        refused.starts_with(&format!("error: the budget {id:?} allows $0.015")),
+        "{refused}"
+    );
 }

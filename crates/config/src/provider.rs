@@ -180,8 +180,15 @@ impl ProviderConfig {
         self.zone.unwrap_or(match (self.kind(), &self.base_url) {
             (ProviderKind::Onnx, _) | (ProviderKind::Ollama, None) => Zone::Device,
             (ProviderKind::Ollama, Some(address)) => address.nearest_zone(),
+            (ProviderKind::OpenRouter, _) if self.keeps_nothing() => Zone::CloudNoRetention,
             _ => Zone::Cloud,
         })
+    }
+
+    /// Whether OpenRouter is told to pass requests on only to those who keep nothing.
+    fn keeps_nothing(&self) -> bool {
+        let preferences = self.preferences.as_ref();
+        preferences.and_then(|preferences| preferences.zdr) == Some(true)
     }
 
     /// Its keys, the first one first.

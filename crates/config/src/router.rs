@@ -93,29 +93,6 @@ impl RouterConfig {
             .or_else(first)
     }
 
-    /// All limits of spending: `budgets`, and those of `routing.costOptimization.budgetAlerts`.
-    pub fn all_budgets(&self) -> Vec<Budget> {
-        let cost = &self.routing.cost_optimization;
-        let alert = |window, limit: Option<_>| {
-            limit.filter(|_| cost.enabled).map(|limit| Budget {
-                per: BudgetPer::All,
-                only: Vec::new(),
-                window,
-                limit,
-                hard_stop: cost.hard_stop,
-                alert_at: cost.alert_threshold,
-            })
-        };
-        let daily = alert(BudgetWindow::Day, cost.budget_alerts.daily);
-        let monthly = alert(BudgetWindow::Month, cost.budget_alerts.monthly);
-        self.budgets
-            .iter()
-            .cloned()
-            .chain(daily)
-            .chain(monthly)
-            .collect()
-    }
-
     /// The configuration to be shown, with its defaults: keys and the values of headers are `***`.
     pub fn to_json_redacted(&self) -> serde_json::Value {
         // Names are text and numbers finite, so it always is JSON.

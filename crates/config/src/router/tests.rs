@@ -27,38 +27,6 @@ fn keys_are_never_shown() {
 }
 
 #[test]
-fn alerts_of_the_old_form_are_budgets() {
-    let config = config(
-        r#"{"budgets": [{"per": "agent", "window": "total", "limit": 1}],
-            "routing": {"costOptimization": {"budgetAlerts": {"daily": 2.5, "monthly": 50}, "alertThreshold": 0.5}}}"#,
-    );
-    let shown: Vec<_> = config
-        .all_budgets()
-        .iter()
-        .map(|budget| {
-            let Budget {
-                per,
-                window,
-                limit,
-                hard_stop,
-                alert_at,
-                ..
-            } = budget;
-            format!("{per:?} {window:?} {limit} {hard_stop} {alert_at}")
-        })
-        .collect();
-    assert_eq!(
-        shown,
-        [
-            "Agent Total $1.00 true 0.8",
-            "All Day $2.50 false 0.5",
-            "All Month $50.00 false 0.5"
-        ]
-    );
-    assert_ne!(config.budgets[0].limit, Money::ZERO);
-}
-
-#[test]
 fn deadlines_have_their_defaults() {
     let seconds = |seconds| Some(Duration::from_secs(seconds));
     let config = config(

@@ -6,8 +6,8 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    Budget, BudgetPer, BudgetWindow, Cache, Ledger, Monitoring, Price, PrivacyRules,
-    ProviderConfig, Retries, Routing, Table, ToolCalling, canonical_name,
+    Budget, Cache, Ledger, Monitoring, Price, PrivacyRules, ProviderConfig, Retries, Routing,
+    Table, ToolCalling, canonical_name,
 };
 
 /// Which providers there are, which of them may answer what, and at what price.

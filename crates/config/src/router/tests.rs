@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use inhouse_chat::Money;
-
 use super::*;
 use crate::{Deadlines, parse};
 

@@ -19,7 +19,9 @@ type Steps = Vec<String>;
 /// Renames fields to `camelCase`; returns where.
 pub(super) fn to_camel(value: &mut Value) -> Vec<Value> {
     let mut renamed = Vec::new();
-    rename(value, &mut Vec::new(), &mut renamed);
+    if has_snake(value) {
+        rename(value, &mut Vec::new(), &mut renamed);
+    }
     renamed.into_iter().map(Value::from).collect()
 }
 
@@ -35,6 +37,17 @@ pub(super) fn to_snake(value: &mut Value, renamed: &[Value]) {
         {
             *fields = with_name(std::mem::take(fields), name, &snake(name));
         }
+    }
+}
+
+/// Most bodies have none, and are left alone.
+fn has_snake(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_snake),
+        Value::Object(fields) => fields.iter().any(|(name, inner)| {
+            name.contains('_') || !OPAQUE.contains(&name.as_str()) && has_snake(inner)
+        }),
+        _ => false,
     }
 }
 

@@ -13,6 +13,9 @@ use crate::{Encoded, WireError};
 
 /// Fields that were in `snake_case`.
 const SNAKE: &str = "\0snake";
+/// The model, where the body had it too.
+const MODEL: &str = "\0model";
+const FOLDER: &str = "models/";
 /// A content had no role, or no parts.
 const NO_ROLE: &str = "\0noRole";
 const NO_PARTS: &str = "\0noParts";
@@ -31,9 +34,15 @@ pub(super) fn decode(mut body: Value) -> Result<ChatRequest, WireError> {
     if !renamed.is_empty() {
         body.put_back(SNAKE, Value::Array(renamed));
     }
-    // The address has the model; a body that repeats it keeps it.
-    let model = body.peek_str("model").unwrap_or_default();
-    let model = model.strip_prefix("models/").unwrap_or(model).to_owned();
+    // The address has the model; a body may repeat it.
+    let stated = body.opt_string("model")?;
+    let model = stated
+        .as_deref()
+        .map(|model| model.strip_prefix(FOLDER).unwrap_or(model));
+    let model = model.unwrap_or_default().to_owned();
+    if let Some(stated) = stated {
+        body.put_back(MODEL, Value::from(stated));
+    }
     let mut request = ChatRequest::new(model, []);
     request.messages.extend(decode_instruction(&mut body)?);
     request.messages.extend(decode_context(&mut body));
@@ -146,6 +155,14 @@ pub(super) fn encode(request: &ChatRequest) -> Result<Encoded, WireError> {
         sign_calls: foreign && request.model.as_str().contains("gemini-3"),
     };
     let mut out = Fields::new();
+    if let Some(stated) = own(&request.extra, MODEL).and_then(Value::as_str) {
+        let folder = if stated.starts_with(FOLDER) {
+            FOLDER
+        } else {
+            ""
+        };
+        out.insert("model".into(), format!("{folder}{}", request.model).into());
+    }
     encode_messages(&request.messages, foreign, &mut writing, &mut out)?;
     let mut notes = writing.notes;
     if !request.tools.is_empty() {

@@ -100,6 +100,16 @@ fn snake_case_is_understood_and_comes_back() {
 }
 
 #[test]
+fn a_model_in_the_body_follows_the_request() {
+    check(json!({"model": "models/a"}));
+    check(json!({"model": "tunedModels/a"}));
+    let mut request = request(json!({"model": "models/a"}));
+    assert_eq!(request.model, "a".into());
+    request.model = "b".into();
+    assert_eq!(sent(&request)["model"], "models/b");
+}
+
+#[test]
 fn parameters_come_back() {
     check(json!({"generationConfig": {}}));
     check(

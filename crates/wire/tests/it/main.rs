@@ -2,6 +2,7 @@
 
 mod equal;
 mod fixtures;
+mod gateway;
 mod mutants;
 mod random;
 mod splits;

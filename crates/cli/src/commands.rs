@@ -3,17 +3,22 @@
 mod bench;
 mod chat;
 mod completions;
+mod config;
 mod convert;
 mod doctor;
+mod ledger;
 mod list;
 mod model_flags;
 mod packed;
 mod perplexity;
+mod prices;
 mod pull;
+mod receipts;
 mod rm;
 mod show;
 mod store;
 mod update;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -51,6 +56,10 @@ enum Command {
     Rm(rm::RmArgs),
     Update(update::UpdateArgs),
     Convert(convert::ConvertArgs),
+    Config(config::ConfigArgs),
+    Usage(usage::UsageArgs),
+    Receipts(receipts::ReceiptsArgs),
+    Prices(prices::PricesArgs),
     Bench(bench::BenchArgs),
     Perplexity(perplexity::PerplexityArgs),
     Verify(verify::VerifyArgs),
@@ -59,6 +68,7 @@ enum Command {
 }
 
 /// What every command works with.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) terminal: Terminal,
@@ -84,6 +94,10 @@ pub(crate) fn run(cli: Cli, env: &dyn Env) -> anyhow::Result<ExitCode> {
         Command::Rm(args) => rm::run(args, &context()?),
         Command::Update(args) => update::run(args, &context()?),
         Command::Convert(args) => convert::run(args, &context()?),
+        Command::Config(args) => config::run(args, &context()?),
+        Command::Usage(args) => usage::run(args, &context()?),
+        Command::Receipts(args) => receipts::run(args, &context()?),
+        Command::Prices(args) => prices::run(args, &context()?),
         Command::Bench(args) => bench::run(args, &context()?),
         Command::Perplexity(args) => perplexity::run(args, &context()?),
         Command::Verify(args) => verify::run(args, &context()?),

@@ -1,4 +1,9 @@
 //! The environment: every variable this program reads has its name here, and is read through [`Env`].
+//!
+//! The configuration reads more: `INHOUSE_CONFIG`, then the old `AGENTIC_FLOW_ROUTER_CONFIG` (which file), `XDG_CONFIG_HOME`
+//! (where to look for it), keys and addresses of providers, and what files name as `${VAR}`; connections read
+//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. Both do it through [`ProcessEnv`]; `docs/configuration.md`
+//! lists them.
 
 /// The store's folder, as `--home`.
 pub(crate) const INHOUSE_HOME: &str = "INHOUSE_HOME";
@@ -22,6 +27,8 @@ pub(crate) const NO_COLOR: &str = "NO_COLOR";
 pub(crate) const TERM: &str = "TERM";
 /// Where programs keep data: the XDG base directory specification.
 pub(crate) const XDG_DATA_HOME: &str = "XDG_DATA_HOME";
+/// Where programs keep state, such as the ledger: the XDG base directory specification.
+pub(crate) const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Where programs keep caches: the XDG base directory specification.
 pub(crate) const XDG_CACHE_HOME: &str = "XDG_CACHE_HOME";
 /// The user's folder.
@@ -38,12 +45,21 @@ pub(crate) trait Env {
 }
 
 /// The environment this process was started with.
+#[derive(Clone, Copy)]
 pub(crate) struct ProcessEnv;
 
 impl Env for ProcessEnv {
     fn get(&self, name: &str) -> Option<String> {
         let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
         Some(value.to_string_lossy().into_owned())
+    }
+}
+
+/// For the configuration, which names its variables itself.
+impl inhouse_config::Env for ProcessEnv {
+    fn get(&self, name: &str) -> Option<String> {
+        let value = std::env::var(name).ok()?;
+        Some(value).filter(|value| !value.is_empty())
     }
 }
 

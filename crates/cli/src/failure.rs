@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use inhouse_config::ConfigError;
+
 /// A request that cannot be meant as it was written, found after the flags were parsed.
 #[derive(Debug)]
 pub(crate) struct UsageError(pub(crate) String);
@@ -57,6 +59,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn text(error: &anyhow::Error) -> String {
+    // Each problem of a configuration begins with its place, as compilers do it and editors understand it.
+    if let Some(ConfigError::Invalid(problems)) = error.downcast_ref() {
+        return problems
+            .iter()
+            .map(|problem| format!("{problem}\n"))
+            .collect();
+    }
     let mut text = format!("error: {}\n", one_line(&error.to_string()));
     for cause in error.chain().skip(1) {
         text.push_str(&format!("  because {}\n", one_line(&cause.to_string())));

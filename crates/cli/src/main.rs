@@ -7,6 +7,7 @@
 mod commands;
 mod env;
 mod failure;
+mod files;
 mod interrupt;
 mod machine;
 mod output;

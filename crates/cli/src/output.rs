@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 /// Stdout. Its errors are returned, so that a reader that went away ends the program quietly.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Output;
 
 impl Output {

@@ -23,12 +23,20 @@ pub(crate) struct GlobalFlags {
     /// Never use the network; what is not here already is an error [also: $INHOUSE_OFFLINE]
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) offline: bool,
+    /// The configuration [default: $INHOUSE_CONFIG, else the first of ./router.config.json,
+    /// ./config/router.config.json and inhouse/router.config.json in the XDG configuration folder]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// What flags and environment come to.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) home: PathBuf,
+    /// The configuration that `--config` names.
+    pub(crate) config: Option<PathBuf>,
+    /// Where the ledger and fetched prices are; `None` where there is no user's folder.
+    state: Option<PathBuf>,
     pub(crate) offline: bool,
     /// `None` where the best instruction set is to be used.
     pub(crate) isa: Option<Isa>,
@@ -36,8 +44,27 @@ pub(crate) struct Settings {
     pub(crate) hub: HubSettings,
 }
 
+impl Settings {
+    /// The ledger, where the configuration does not say.
+    pub(crate) fn ledger(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.state()?.join("ledger.db"))
+    }
+
+    /// The prices that are used instead of the shipped ones, if they are there.
+    pub(crate) fn prices(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.state()?.join("prices.json"))
+    }
+
+    fn state(&self) -> anyhow::Result<&Path> {
+        self.state.as_deref().ok_or_else(|| {
+            let message = "no folder to keep the ledger in: neither HOME nor XDG_STATE_HOME is set";
+            UsageError(message.into()).into()
+        })
+    }
+}
+
 /// Where packed weights are kept.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PackedSettings {
     pub(crate) folder: PathBuf,
     /// Whether models are loaded from there; what is there can be looked at and removed in any case.
@@ -52,7 +79,7 @@ impl PackedSettings {
 }
 
 /// How the Hugging Face hub is reached, by its own tools' variables.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HubSettings {
     pub(crate) endpoint: String,
     pub(crate) token: Option<Token>,
@@ -72,6 +99,8 @@ pub(crate) fn resolve(flags: &GlobalFlags, env: &dyn Env) -> anyhow::Result<Sett
                 .get(env::INHOUSE_OFFLINE)
                 .is_some_and(|value| value != "0"),
         isa: isa(env)?,
+        config: flags.config.clone(),
+        state: state_folder(env).map(|state| state.join("inhouse")),
     })
 }
 
@@ -113,6 +142,12 @@ fn data_folder(env: &dyn Env) -> Option<PathBuf> {
     xdg(env, env::XDG_DATA_HOME)
         .or_else(|| path(env, env::LOCALAPPDATA))
         .or_else(|| user_folder(env).map(|home| home.join(".local/share")))
+}
+
+fn state_folder(env: &dyn Env) -> Option<PathBuf> {
+    xdg(env, env::XDG_STATE_HOME)
+        .or_else(|| path(env, env::LOCALAPPDATA))
+        .or_else(|| user_folder(env).map(|home| home.join(".local/state")))
 }
 
 fn isa(env: &dyn Env) -> anyhow::Result<Option<Isa>> {
@@ -171,7 +206,7 @@ mod tests {
         let check = |env: &[(&'static str, &'static str)], flag: Option<&str>, home: &str| {
             let flags = GlobalFlags {
                 home: flag.map(PathBuf::from),
-                offline: false,
+                ..GlobalFlags::default()
             };
             assert_eq!(
                 resolved(env, &flags).home,
@@ -193,6 +228,22 @@ mod tests {
             None,
             "/u/.local/share/inhouse",
         );
+    }
+
+    #[test]
+    fn state_is_xdg_then_user_folder_then_nowhere() {
+        let check = |env: &[(&'static str, &'static str)], ledger: Option<&str>| {
+            let settings = resolved(env, &GlobalFlags::default());
+            assert_eq!(settings.ledger().ok(), ledger.map(PathBuf::from), "{env:?}");
+        };
+        let all = [
+            ("XDG_STATE_HOME", "/state"),
+            ("HOME", "/u"),
+            ("INHOUSE_HOME", "/models"),
+        ];
+        check(&all, Some("/state/inhouse/ledger.db"));
+        check(&all[1..], Some("/u/.local/state/inhouse/ledger.db"));
+        check(&all[2..], None);
     }
 
     #[test]
@@ -253,8 +304,8 @@ mod tests {
             resolved(
                 &[("HOME", "/u")],
                 &GlobalFlags {
-                    home: None,
-                    offline: true
+                    offline: true,
+                    ..GlobalFlags::default()
                 }
             )
             .offline

@@ -12,11 +12,27 @@ const COMMANDS: &[&str] = &[
     "rm",
     "update",
     "convert",
+    "config",
+    "usage",
+    "receipts",
+    "prices",
     "bench",
     "perplexity",
     "verify",
     "doctor",
     "completions",
+];
+
+/// Commands of commands.
+const NESTED: &[&[&str]] = &[
+    &["config", "init"],
+    &["config", "validate"],
+    &["config", "show"],
+    &["config", "schema"],
+    &["config", "migrate"],
+    &["receipts", "verify"],
+    &["prices", "show"],
+    &["prices", "update"],
 ];
 
 fn help(user: &User, args: &[&str]) -> String {
@@ -60,6 +76,16 @@ fn docs_are_what_help_prints() {
             "\n## {command}\n\n{}",
             help(&user, &[command, "--help"])
         ));
+        let nested = NESTED.iter().filter(|nested| nested[0] == *command);
+        for nested in nested {
+            let mut args = nested.to_vec();
+            args.push("--help");
+            page.push_str(&format!(
+                "\n### {}\n\n{}",
+                nested.join(" "),
+                help(&user, &args)
+            ));
+        }
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     if std::env::var_os("INHOUSE_BLESS").is_some() {

@@ -6,6 +6,9 @@
 mod bad_input;
 mod chat;
 mod cli_docs;
+mod gateway;
+mod gateway_config;
+mod gateway_ledger;
 mod measure;
 mod models;
 mod packed;

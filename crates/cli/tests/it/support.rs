@@ -48,6 +48,16 @@ impl User {
         self.folder.path().join(name)
     }
 
+    /// Writes a file of this user's.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// A file of this user's.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
     /// The program with these arguments; nothing of this process's environment reaches it but the search path.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = assert_cmd::cargo::cargo_bin_cmd!("inhouse");

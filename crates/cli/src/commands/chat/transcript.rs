@@ -5,6 +5,8 @@ use std::path::Path;
 use inhouse_text::Message;
 use serde_json::{Value, json};
 
+use crate::files;
+
 /// JSON where the file's name ends so, else Markdown.
 pub(super) fn write(file: &Path, model: &str, messages: &[Message]) -> std::io::Result<()> {
     let is_json = file
@@ -15,12 +17,7 @@ pub(super) fn write(file: &Path, model: &str, messages: &[Message]) -> std::io::
     } else {
         as_markdown(model, messages)
     };
-    // Complete or not there at all: an earlier conversation is not lost to a full disk.
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(".partial");
-    std::fs::write(&partial, text)
-        .and_then(|()| std::fs::rename(&partial, file))
-        .inspect_err(|_| drop(std::fs::remove_file(&partial)))
+    files::replace(file, &text)
 }
 
 fn as_json(model: &str, messages: &[Message]) -> Value {

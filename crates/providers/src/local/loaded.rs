@@ -1,0 +1,339 @@
+//! A loaded model, on its own thread: from a conversation to the events of an answer.
+
+use std::ops::ControlFlow;
+
+use inhouse_chat::{Block, Delta, Event, Extra, Failure, ProviderError, StopReason, Usage};
+use inhouse_engine::{
+    EngineError, ErrorKind, Event as Step, Finish, FinishReason, Generation, LoadOptions, Model,
+    Sequence, Session as _, Words,
+};
+use inhouse_text::{ChatTemplate, TextError, TextErrorKind, Tokenizer};
+use tokio::sync::mpsc;
+
+use super::choice::Place;
+use super::error::CannotRun;
+use super::job::{Begun, Job, Work};
+use super::sampling::{self, Lengths, Plan};
+
+/// Events of an answer that are not its words: start, begin and end of the part, end, error.
+const OTHER_EVENTS: usize = 8;
+
+/// A model, and the KV cache of the last conversation with it, which its next turn begins with.
+pub(super) struct Loaded {
+    model: Model,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    sequence: Sequence,
+    /// What callers should know of it.
+    note: Option<String>,
+}
+
+impl Loaded {
+    /// Loads the model in `place`.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be run: which model, why, and what to do.
+    pub(super) fn open(place: &Place, options: &LoadOptions) -> Result<Self, CannotRun> {
+        let engine = |error: EngineError| {
+            let why = CannotRun::of(&error);
+            CannotRun::new(match error.kind() {
+                ErrorKind::Config | ErrorKind::Load => {
+                    format!("{}: {why}; {}", place.name, place.advice)
+                }
+                _ => format!("{}: {why}", place.name),
+            })
+        };
+        let text =
+            |error: TextError| CannotRun::new(format!("{}: {error}; {}", place.name, place.advice));
+        let model = Model::load(&place.folder, options).map_err(engine)?;
+        is_the_file(&model, place)?;
+        let folder = model.tokenizer_folder();
+        let tokenizer = Tokenizer::from_folder(&folder).map_err(text)?;
+        let family = &model.config().model_type;
+        let (template, note) = match ChatTemplate::from_folder(&folder).map_err(text)? {
+            Some(template) => (template, None),
+            None => {
+                let template = ChatTemplate::for_family(family).map_err(text)?;
+                let note = format!(
+                    "{} has no chat template: the one of {family} is used",
+                    place.name
+                );
+                (template, Some(note))
+            }
+        };
+        Ok(Self {
+            sequence: model.sequence(),
+            model,
+            tokenizer,
+            template,
+            note,
+        })
+    }
+
+    /// Answers `job`, unless nobody waits for it any more.
+    pub(super) fn answer(&mut self, job: Job) {
+        let Job { work, reply } = job;
+        if work.cancel.is_cancelled() {
+            return;
+        }
+        // Whoever waits may leave at any time, so that a reply cannot be delivered is no error.
+        match self.begin(&work) {
+            Err(error) => drop(reply.send(Err(error))),
+            Ok((generation, answer, begun)) => {
+                if reply.send(Ok(begun)).is_ok() {
+                    answer.run(generation, work);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, work: &Work) -> Result<(Generation<'_>, Answer, Begun), ProviderError> {
+        let prompt = self.encode(work)?;
+        let lengths = Lengths {
+            prompt: prompt.len(),
+            context: self.sequence.context_length(),
+        };
+        let plan = sampling::plan(&work.request, &work.model, self.model.config(), lengths);
+        let Plan {
+            options,
+            most,
+            at_most,
+            note,
+        } = plan.map_err(|error| work.failed(Failure::TooLong).because(error))?;
+        keep_common_beginning(&mut self.sequence, &prompt);
+        let cached = self.sequence.len();
+        let usage = Usage {
+            input: (prompt.len() - cached) as u64,
+            cache_read: cached as u64,
+            ..Usage::default()
+        };
+        let notes = [
+            &work.prompt.notes[..],
+            self.note.as_slice(),
+            note.as_slice(),
+        ]
+        .concat();
+        let words = Words::boxed(&self.tokenizer);
+        let generation = Generation::new(&mut self.sequence, &prompt, &options, words)
+            .map_err(|error| refused(work, &error))?
+            .with_cancel(work.cancel.clone());
+        // It has room for the whole answer: one who reads slowly does not keep the next from theirs.
+        let (events, receiver) = mpsc::channel(most.saturating_add(OTHER_EVENTS));
+        let answer = Answer {
+            events,
+            usage,
+            at_most,
+            stop_strings: options.stop_strings,
+        };
+        let begun = Begun {
+            events: receiver,
+            notes,
+        };
+        Ok((generation, answer, begun))
+    }
+
+    /// The conversation as tokens; what people wrote does not become control tokens.
+    fn encode(&self, work: &Work) -> Result<Vec<u32>, ProviderError> {
+        let failed = |error: TextError| {
+            let kind = match error.kind() {
+                TextErrorKind::Messages | TextErrorKind::Encode => Failure::Unsupported,
+                _ => Failure::Engine,
+            };
+            work.failed(kind).because(error)
+        };
+        let chat = self
+            .template
+            .render(&work.prompt.messages, &work.prompt.options())
+            .map_err(failed)?;
+        let ids = self.tokenizer.encode_chat(&chat).map_err(failed)?;
+        work.meter.add(chat.as_str().len() as u64);
+        Ok(ids)
+    }
+}
+
+/// An answer in the making.
+struct Answer {
+    events: mpsc::Sender<Result<Event, ProviderError>>,
+    usage: Usage,
+    at_most: StopReason,
+    stop_strings: Vec<String>,
+}
+
+impl Answer {
+    /// Makes the whole answer, as long as somebody waits for it.
+    fn run(self, mut generation: Generation<'_>, work: Work) {
+        let start = Event::Start {
+            id: work.id.clone(),
+            model: work.model.clone(),
+            usage: self.usage,
+        };
+        let open = Event::BlockStart {
+            index: 0,
+            block: Block::text(""),
+        };
+        if self.tell(start).is_break() || self.tell(open).is_break() {
+            return;
+        }
+        let finish = generation.run(|step| match step {
+            Step::Text(piece) => self.tell(Event::BlockDelta {
+                index: 0,
+                delta: Delta::Text(piece.into()),
+            }),
+            _ => ControlFlow::Continue(()),
+        });
+        match finish {
+            Ok(finish) => self.end(&finish),
+            Err(error) => {
+                let error = work.failed(Failure::Engine).because(CannotRun::of(&error));
+                let _ = self.events.try_send(Err(error)); // nobody may be there any more
+            }
+        }
+    }
+
+    fn end(&self, finish: &Finish) {
+        let stop = match finish.reason {
+            FinishReason::StopToken(_) => StopReason::EndTurn,
+            FinishReason::StopString(index) => {
+                let text = self.stop_strings.get(index);
+                StopReason::StopSequence(text.map(|text| text.as_str().into()))
+            }
+            FinishReason::Length => self.at_most.clone(),
+            FinishReason::Cancelled => return, // nobody is there to be told
+        };
+        let end = Event::End {
+            stop,
+            usage: Usage {
+                output: finish.usage.completion_tokens as u64,
+                ..self.usage
+            },
+            extra: Extra::default(),
+        };
+        if self.tell(Event::BlockEnd { index: 0 }).is_continue() {
+            let _ = self.tell(end);
+        }
+    }
+
+    /// Breaks where nobody reads any more.
+    fn tell(&self, event: Event) -> ControlFlow<()> {
+        match self.events.try_send(Ok(event)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// What is wrong with a request before anything ran.
+fn refused(work: &Work, error: &EngineError) -> ProviderError {
+    let kind = match error.kind() {
+        ErrorKind::Options => Failure::BadRequest,
+        ErrorKind::ContextOverflow { .. } => Failure::TooLong,
+        _ => Failure::Engine,
+    };
+    work.failed(kind).because(CannotRun::of(error))
+}
+
+/// What the prompt shares with the last conversation need not be computed again. At least one token is left to run,
+/// for its logits choose the first token of the answer.
+fn keep_common_beginning(sequence: &mut Sequence, prompt: &[u32]) {
+    let common = sequence
+        .ids()
+        .iter()
+        .zip(prompt)
+        .take_while(|(kept, new)| kept == new)
+        .count();
+    sequence.truncate(common.min(prompt.len().saturating_sub(1)));
+}
+
+/// Configuration may name the graph's file; the folder says which one is run.
+fn is_the_file(model: &Model, place: &Place) -> Result<(), CannotRun> {
+    let run = &model.config().decoder.filename;
+    match &place.file {
+        Some(named) if *named != **run => Err(CannotRun::new(format!(
+            "{}: modelPath names {}, and genai_config.json in its folder names {run}; let them name the same",
+            place.name,
+            named.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use inhouse_chat::{ChatRequest, Message};
+    use inhouse_engine::Cancel;
+    use inhouse_router::Meter;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::local::prompt;
+
+    fn loaded() -> Loaded {
+        let place = Place::of_zoo("llama-fp32");
+        Loaded::open(&place, &LoadOptions::default()).unwrap()
+    }
+
+    fn work() -> Work {
+        let request = ChatRequest::new("m", [Message::user("Hello")]);
+        Work {
+            provider: "onnx-local".into(),
+            id: "local-1".into(),
+            model: "m".into(),
+            prompt: prompt::read(&request).unwrap(),
+            request: Arc::new(request),
+            meter: Meter::default(),
+            cancel: Cancel::new(),
+        }
+    }
+
+    #[test]
+    fn a_request_that_was_given_up_in_the_queue_is_passed_over() {
+        let mut loaded = loaded();
+        let (reply, mut begun) = oneshot::channel();
+        let work = work();
+        work.cancel.cancel();
+        loaded.answer(Job { work, reply });
+        assert!(begun.try_recv().is_err(), "no reply");
+        assert!(loaded.sequence.is_empty(), "nothing ran");
+    }
+
+    #[test]
+    fn a_request_that_nobody_waits_for_is_not_begun() {
+        let mut loaded = loaded();
+        let (reply, begun) = oneshot::channel();
+        drop(begun);
+        loaded.answer(Job {
+            work: work(),
+            reply,
+        });
+        assert!(loaded.sequence.is_empty(), "nothing ran");
+    }
+
+    #[test]
+    fn nothing_runs_for_a_stream_that_was_dropped() {
+        let mut loaded = loaded();
+        let work = work();
+        let (generation, answer, begun) = loaded.begin(&work).unwrap();
+        drop(begun);
+        answer.run(generation, work);
+        assert!(loaded.sequence.is_empty(), "nothing ran");
+    }
+
+    #[test]
+    fn a_flag_that_is_set_meanwhile_ends_the_answer_without_an_end() {
+        let mut loaded = loaded();
+        let work = work();
+        let (generation, answer, mut begun) = loaded.begin(&work).unwrap();
+        work.cancel.cancel();
+        answer.run(generation, work);
+        let mut n_events = 0;
+        while let Ok(event) = begun.events.try_recv() {
+            n_events += 1;
+            assert!(!matches!(event, Ok(Event::End { .. })));
+        }
+        assert_eq!(n_events, 2, "the start, and the part that stays open");
+        assert!(loaded.sequence.is_empty(), "nothing ran");
+    }
+}

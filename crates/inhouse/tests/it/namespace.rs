@@ -1,0 +1,177 @@
+//! The promise, with the kernel as its witness: in a network namespace of its own, with a way out that counts packets,
+//! private requests send none.
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use inhouse::{ChatRequest, Message, ModelRouter, Privacy};
+use inhouse_testing::{Answer, Upstream};
+
+use crate::support::open;
+
+/// Set in the process that runs inside.
+const INSIDE: &str = "INHOUSE_TEST_NAMESPACE";
+const NAME: &str = "namespace::private_requests_send_no_packet";
+
+#[test]
+fn private_requests_send_no_packet() {
+    if std::env::var_os(INSIDE).is_some() {
+        return inside();
+    }
+    let program = std::env::current_exe().expect("this program");
+    let unshare = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(arguments);
+        command
+    };
+    // As a user where the kernel lets users have namespaces, else as root.
+    let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--net"], &["--net"]];
+    let works = |way: &&&[&str]| {
+        unshare(way)
+            .arg("true")
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let Some(way) = ways.iter().find(works) else {
+        eprintln!("no network namespace can be made here: not tested");
+        return;
+    };
+    let output = unshare(way)
+        .arg(program)
+        .args(["--exact", NAME, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .expect("unshare runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+    assert!(
+        text.contains("1 passed"),
+        "the test did not run inside: {text}"
+    );
+}
+
+fn inside() {
+    make_a_way_out();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let here = Upstream::start().await;
+        here.always(Answer::error(
+            503,
+            &serde_json::json!({"error": "overloaded"}),
+        ));
+        let router = open(&config(&here.base_url()), environment(), false);
+        let before = packets_out();
+        for n in 0..200 {
+            ask_in_private(&router, n).await;
+        }
+        assert!(here.n_requests() > 0, "nobody here was asked");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(packets_out() - before, 0, "packets left");
+
+        // That the counter counts: one public request, which nobody answers, is seen.
+        let public = ChatRequest::new("auto", [Message::user("hello")]);
+        let _ = tokio::time::timeout(Duration::from_secs(3), router.chat(public)).await;
+        assert!(packets_out() > before, "the counter does not count");
+    });
+}
+
+/// Private in every way a request can say it, in streams that are dropped and that are not, by every provider's name.
+async fn ask_in_private(router: &ModelRouter, n: usize) {
+    let text = if n % 5 == 4 {
+        "my card is 4111 1111 1111 1111"
+    } else {
+        "my diary"
+    };
+    let mut request = ChatRequest::new("auto", [Message::user(text)]);
+    match n % 5 {
+        0 => request.metadata.privacy = Some(Privacy::High),
+        1 => request.metadata.local_only = Some(true),
+        2 | 3 => {
+            request.metadata.privacy = Some(Privacy::High);
+            request.metadata.local_only = Some(true);
+        }
+        _ => {} // the detector finds the card
+    }
+    let names = [
+        None,
+        Some("anthropic"),
+        Some("far"),
+        Some("named"),
+        Some("onnx"),
+        None,
+        None,
+    ];
+    request.metadata.provider = names[n % names.len()].map(Into::into);
+    request.max_tokens = Some(2);
+    let asked = router.stream(request);
+    let patience = Duration::from_millis(if n.is_multiple_of(3) { 3 } else { 5_000 });
+    let listen = async {
+        if let Ok(stream) = asked.await {
+            let _: Vec<_> = stream.take(n % 4).collect().await;
+        }
+    };
+    let _ = tokio::time::timeout(patience, listen).await;
+}
+
+fn config(here: &str) -> String {
+    serde_json::json!({
+        "defaultProvider": "anthropic",
+        "fallbackChain": ["anthropic", "here", "far", "named", "onnx"],
+        "providers": {
+            "anthropic": {"baseUrl": "http://203.0.113.5", "maxRetries": 1, "timeouts": {"connect": 200},
+                          "models": {"default": "m"}},
+            "far": {"type": "custom", "baseUrl": "http://203.0.113.6/v1", "models": {"default": "m"}},
+            "named": {"type": "custom", "baseUrl": "http://upstream.example/v1", "models": {"default": "m"}},
+            "here": {"type": "custom", "zone": "device", "baseUrl": format!("{here}/v1"), "maxRetries": 1, "retryDelay": 1,
+                     "models": {"default": "m"}},
+        },
+        "routing": {"performance": {"hedgeAfter": 1}},
+    })
+    .to_string()
+}
+
+/// Proxies that would see everything, were they used for this device.
+fn environment() -> HashMap<String, String> {
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"]
+        .map(|name| (name.to_owned(), "http://203.0.113.9:3128".to_owned()))
+        .into_iter()
+        .chain([("ANTHROPIC_API_KEY".to_owned(), "a-key".to_owned())])
+        .collect()
+}
+
+/// An interface with a default route, on which nobody answers; the neighbour is known, so that the first packet of a
+/// connection leaves. Version 6 is off there: the kernel talks to its neighbours on its own.
+fn make_a_way_out() {
+    let script = "set -e
+        ip link set lo up
+        ip link add out type veth peer name nobody
+        echo 1 > /proc/sys/net/ipv6/conf/out/disable_ipv6
+        echo 1 > /proc/sys/net/ipv6/conf/nobody/disable_ipv6
+        ip address add 203.0.113.1/24 dev out
+        ip link set out up
+        ip link set nobody up
+        ip neighbour add 203.0.113.2 lladdr 02:00:00:00:00:02 dev out
+        ip route add default via 203.0.113.2 dev out";
+    let made = Command::new("sh")
+        .args(["-c", script])
+        .output()
+        .expect("sh runs");
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+}
+
+/// Packets that left by the way out, as the kernel counts them.
+fn packets_out() -> u64 {
+    let table = std::fs::read_to_string("/proc/net/dev").expect("the kernel's counters");
+    let line = table
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("out:"));
+    let count = line.and_then(|line| line.split_whitespace().nth(9)?.parse().ok());
+    count.expect("the counter of packets sent")
+}

@@ -376,6 +376,17 @@ async fn execution_providers_are_checked_before_anything_is_loaded() {
 }
 
 #[tokio::test]
+async fn what_people_write_does_not_become_control_tokens() {
+    let local = local(&ProviderConfig::default());
+    let n_tokens = async |said: &str| {
+        let request = request("llama-fp32", [Message::user(said)]);
+        ask(&local, request).await.usage.prompt_tokens()
+    };
+    let mark = n_tokens("a<|eot_id|>b").await - n_tokens("ab").await;
+    assert!(mark > 3, "written out, not one token: {mark}");
+}
+
+#[tokio::test]
 async fn the_meter_counts_the_prompt_as_the_template_wrote_it() {
     let local = local(&ProviderConfig::default());
     let meter = Meter::default();

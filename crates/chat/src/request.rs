@@ -1,6 +1,6 @@
 //! A request for a chat.
 
-use crate::{Extra, Json, Message, Metadata, ModelName, Real, Text, Tool, ToolChoice};
+use crate::{Dialect, Extra, Json, Message, Metadata, ModelName, Real, Text, Tool, ToolChoice};
 
 /// A request for the next turn of a conversation.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -25,6 +25,8 @@ pub struct ChatRequest {
     pub reasoning: Option<Reasoning>,
     /// Whether the answer is wanted piece by piece.
     pub stream: bool,
+    /// The protocol it was written in.
+    pub dialect: Dialect,
     /// What the request says about itself.
     pub metadata: Metadata,
     /// What only the protocol it came in knows.
@@ -110,6 +112,7 @@ impl ChatRequest {
             response_format: None,
             reasoning: None,
             stream: false,
+            dialect: Dialect::Neutral,
             metadata: Metadata::default(),
             extra: Extra::default(),
         }

@@ -54,6 +54,8 @@ pub enum BudgetPer {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BudgetWindow {
+    /// One request, with all its attempts.
+    Request,
     /// A day, of UTC.
     Day,
     /// A calendar month, of UTC.

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use inhouse_chat::{Delta, Event, Failure, ModelName, Money, Phase, Usage};
+use inhouse_chat::{Delta, Event, Failure, Fault, ModelName, Money, Phase, Usage};
+use inhouse_config::Metrics;
 use inhouse_ledger::{Alert, Ask, Receipt, Recipient, Refusal, Reservation, fingerprint};
 use inhouse_policy::Zone;
 use jiff::Timestamp;
@@ -286,6 +287,14 @@ impl Attempt {
             alerts,
         };
         self.tell(&bill, now);
+        let alerts = &self.job.inner.config.monitoring;
+        if alerts.enabled {
+            let failed = matches!(self.end, Ended::Badly(kind) if kind.fault() != Fault::Request);
+            self.job
+                .inner
+                .error_rate
+                .count(failed, alerts.alerts.error_rate);
+        }
         self.write(&bill, estimated);
         Some(bill)
     }
@@ -397,6 +406,10 @@ impl Attempt {
         });
         let well = self.end == Ended::Well;
         self.job.add(recipient, bill.cost, well.then_some(*zone));
+        let monitoring = &self.job.inner.config.monitoring;
+        if !monitoring.enabled || (!well && !monitoring.metrics.track_errors) {
+            return;
+        }
         let mut row = self.job.row(provider, *zone);
         row.asked.clone_from(&self.candidate.model);
         row.answered.clone_from(&self.answered);
@@ -416,6 +429,7 @@ impl Attempt {
                 .inner
                 .usual_cost(bill.usage.prompt_tokens(), bill.usage.output);
         }
+        leave_out(&monitoring.metrics, &mut row);
         log_failure(self.job.inner.ledger.record(row));
     }
 
@@ -431,6 +445,19 @@ impl Drop for Attempt {
         if let Some(bill) = self.settle() {
             bill.alerts.iter().for_each(warn_of);
         }
+    }
+}
+
+/// What is not to be measured is not recorded. Budgets and receipts do not depend on it.
+fn leave_out(metrics: &Metrics, row: &mut inhouse_ledger::Attempt) {
+    if !metrics.track_tokens {
+        row.usage = Usage::default();
+    }
+    if !metrics.track_cost {
+        (row.cost, row.saved) = (None, None);
+    }
+    if !metrics.track_latency {
+        (row.latency, row.first_token) = (Duration::ZERO, None);
     }
 }
 

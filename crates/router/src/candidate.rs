@@ -41,6 +41,9 @@ pub enum PassedOver {
     /// The request needs something the model does not take.
     #[error("{0} does not take {1}")]
     Lacks(ModelName, &'static str),
+    /// Its tools are written otherwise, and the configuration says not to translate.
+    #[error("it takes tools in the format of {0}, and toolCalling.translationEnabled is false")]
+    ToolsUntranslated(&'static str),
     /// The prompt is too long for the model.
     #[error("{model} has room for {room} tokens, and the prompt has about {prompt}")]
     TooLong {

@@ -37,6 +37,7 @@ mod run;
 mod settings;
 mod speed;
 mod text_tools;
+mod tool_format;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

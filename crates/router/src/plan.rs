@@ -14,7 +14,7 @@ use crate::candidate::{Candidate, PassedOver, Skipped};
 use crate::choose::{self, Wish};
 use crate::member::Member;
 use crate::router::Inner;
-use crate::{Facts, KnownModels, RouteError, rules};
+use crate::{Facts, KnownModels, RouteError, rules, tool_format};
 
 /// Who asks, besides what the request says of itself.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -381,10 +381,31 @@ impl Sketch<'_> {
                 prompt,
             });
         }
+        self.tools_are_understood(inner, member, model)?;
         let without_tools = self.facts.tools && !takes.tools;
         match inner.config.tool_calling.fallback_strategy {
             FallbackStrategy::Fail if without_tools => lacks("tools"),
             _ => Ok(without_tools),
+        }
+    }
+
+    /// Where tools are not to be translated, only who takes them as they came is asked.
+    fn tools_are_understood(
+        &self,
+        inner: &Inner,
+        member: &Member,
+        model: &ModelName,
+    ) -> Result<(), PassedOver> {
+        let config = &inner.config.tool_calling;
+        if config.translation_enabled || !self.facts.tools {
+            return Ok(());
+        }
+        let taken = tool_format::of(config, member, model);
+        match tool_format::of_dialect(self.request.dialect) {
+            Some(written) if written != taken => {
+                Err(PassedOver::ToolsUntranslated(tool_format::name(taken)))
+            }
+            _ => Ok(()),
         }
     }
 

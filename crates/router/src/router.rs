@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::Ability;
 use crate::affinity::Affinity;
+use crate::alerts::ErrorRate;
 use crate::breaker::Breakers;
 use crate::cache::Cache;
 use crate::member::Member;
@@ -84,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) affinity: Affinity,
     pub(crate) retry_budget: RetryBudget,
     pub(crate) cache: Option<Cache>,
+    pub(crate) error_rate: ErrorRate,
     pub(crate) slots: Option<Arc<Semaphore>>,
     pub(crate) timeout: Option<Duration>,
 }
@@ -223,6 +225,7 @@ impl Inner {
             affinity: Affinity::default(),
             retry_budget: RetryBudget::new(&config.retries, now),
             cache: settings::cache(&config.cache).map(Cache::new),
+            error_rate: ErrorRate::default(),
             slots: settings::slots(&config.routing.performance)
                 .map(|n| Arc::new(Semaphore::new(n))),
             timeout: config

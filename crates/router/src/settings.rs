@@ -119,6 +119,7 @@ fn own_budgets(index: usize, budget: &inhouse_config::Budget) -> Vec<Budget> {
             id: format!("budgets[{index}]{suffix}"),
             scope: scope(budget.per, which),
             window: match budget.window {
+                BudgetWindow::Request => Window::Request,
                 BudgetWindow::Day => Window::Day,
                 BudgetWindow::Month => Window::Month,
                 BudgetWindow::Total => Window::Total,

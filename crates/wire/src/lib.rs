@@ -80,7 +80,9 @@ fn protocol(dialect: Dialect) -> &'static Protocol {
 
 /// Reads a request.
 pub fn decode_request(dialect: Dialect, body: Value) -> Result<ChatRequest, WireError> {
-    (protocol(dialect).decode_request)(body)
+    let mut request = (protocol(dialect).decode_request)(body)?;
+    request.dialect = dialect;
+    Ok(request)
 }
 
 /// Writes a request; the notes tell what the target does not have.

@@ -28,11 +28,12 @@ fn private_requests_send_no_packet() {
     };
     // As a user where the kernel lets users have namespaces, else as root.
     let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--net"], &["--net"]];
+    // The way out is made with `ip`, of the package iproute2.
     let works = |way: &&&[&str]| {
-        unshare(way)
-            .arg("true")
-            .status()
-            .is_ok_and(|status| status.success())
+        let tried = unshare(way)
+            .args(["ip", "link", "set", "lo", "up"])
+            .output();
+        tried.is_ok_and(|tried| tried.status.success())
     };
     let Some(way) = ways.iter().find(works) else {
         eprintln!("no network namespace can be made here: not tested");

@@ -214,3 +214,35 @@ async fn a_rules_ceiling_holds_for_its_fallbacks() {
     assert!(world.who(request).await.starts_with("error"));
     assert_eq!(world.provider("anthropic").bytes(), 0);
 }
+
+#[tokio::test]
+async fn tools_are_translated_unless_the_configuration_says_not_to() {
+    let asked = |config: &'static str| {
+        let mut request = ask("what time is it?");
+        request.dialect = inhouse_chat::Dialect::Anthropic;
+        request
+            .tools
+            .push(Tool::new("now", serde_json::json!({"type": "object"})));
+        let world = world(config, three());
+        let explained = world.router.explain(request, &Caller::default()).unwrap();
+        let why = explained
+            .candidates
+            .iter()
+            .map(|one| format!("{}: {}", one.provider, one.why));
+        why.collect::<Vec<_>>().join("\n")
+    };
+    let translated = asked(r#"{ "defaultProvider": "openai", "fallbackChain": ["anthropic"] }"#);
+    assert!(
+        translated.starts_with("openai: mode manual"),
+        "{translated}"
+    );
+    let not = asked(
+        r#"{ "defaultProvider": "openai", "fallbackChain": ["anthropic"], "toolCalling": { "translationEnabled": false } }"#,
+    );
+    assert!(not.starts_with("anthropic: mode manual"), "{not}");
+    assert!(not.contains("openai: it takes tools in the format of openai, and toolCalling.translationEnabled is false"), "{not}");
+    let mapped = asked(
+        r#"{ "defaultProvider": "openai", "toolCalling": { "translationEnabled": false, "formatMapping": { "openai": "anthropic" } } }"#,
+    );
+    assert!(mapped.starts_with("openai: mode manual"), "{mapped}");
+}

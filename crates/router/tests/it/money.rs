@@ -153,3 +153,42 @@ async fn alerts_of_the_old_files_are_budgets_that_warn_or_stop() {
         "{refused}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_has_a_budget_with_all_its_attempts() {
+    let config = r#"{ "defaultProvider": "anthropic", "budgets": [ { "window": "request", "limit": 0.009 } ] }"#;
+    let world = world(config, [claude()]);
+    assert_eq!(world.who(capped("x")).await, "anthropic");
+    let mut long = capped("y");
+    long.max_tokens = Some(5_000);
+    let refused = world.who(long).await;
+    assert!(
+        refused.starts_with("error: the budget \"budgets[0]\""),
+        "{refused}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_to_be_measured_is_not_recorded() {
+    let report = |monitoring: &str| {
+        let config = format!(r#"{{ "defaultProvider": "anthropic", "monitoring": {monitoring} }}"#);
+        async move {
+            let world = world(config.leak(), [claude()]);
+            world.router.chat(ask("x")).await.unwrap();
+            (
+                world.report(By::Provider).total,
+                world.ledger.verify().unwrap(),
+            )
+        }
+    };
+    let (all, _) = report("{}").await;
+    assert_eq!((all.attempts, all.output, all.unknown_cost), (1, 500, 0));
+    let (none, receipts) = report(r#"{ "enabled": false }"#).await;
+    assert_eq!(
+        (none.attempts, receipts),
+        (0, 1),
+        "receipts do not depend on it"
+    );
+    let (some, _) = report(r#"{ "metrics": { "trackCost": false, "trackTokens": false } }"#).await;
+    assert_eq!((some.attempts, some.output, some.unknown_cost), (1, 0, 1));
+}

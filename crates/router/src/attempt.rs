@@ -20,12 +20,13 @@ pub(crate) struct Begun {
     pub(crate) execution_providers: Vec<String>,
 }
 
-/// Makes one attempt, and waits until something of the answer is there. An upstream that fails before that has shown
+/// Makes one attempt, to be over by `deadline`, and waits until something of the answer is there. An upstream that fails before that has shown
 /// the caller nothing, so somebody else can still answer.
 pub(crate) async fn begin(
     member: &Member,
     call: Call,
     streamed: bool,
+    deadline: Option<Instant>,
 ) -> Result<Begun, ProviderError> {
     let name = member.name();
     let started = Instant::now();
@@ -44,7 +45,13 @@ pub(crate) async fn begin(
     let (answering, head) = within(name, Phase::Total, end, opened).await???;
     Ok(Begun {
         head,
-        rest: watched(name.clone(), answering.events, idle, end),
+        // Until here the whole request's time is kept by whoever may still ask somebody else.
+        rest: watched(
+            name.clone(),
+            answering.events,
+            idle,
+            end.into_iter().chain(deadline).min(),
+        ),
         notes: answering.notes,
         execution_providers: answering.execution_providers,
     })

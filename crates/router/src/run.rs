@@ -183,17 +183,19 @@ impl<'a> Run<'a> {
         last: bool,
     ) -> Result<(Begun, Attempt), Stopped> {
         let member = &candidate.member;
-        self.wait_for_rate(candidate, last).await?;
         let pass = self
             .inner
             .breakers
             .admit(member.name(), &candidate.model, Instant::now());
         let pass = pass.map_err(|_| self.pass_over(candidate, PassedOver::CircuitOpen))?;
-        let cleared = self.plan.guarded.clear(candidate.zone);
-        let cleared = cleared.map_err(|beyond| {
+        let cleared = self.plan.guarded.clear(candidate.zone).map_err(|beyond| {
             self.pass_over(candidate, PassedOver::Beyond(beyond.zone, beyond.ceiling))
         })?;
+        self.wait_for_rate(candidate, last).await?;
         let attempt = Attempt::open(self.job, candidate, pass).map_err(|refusal| {
+            member
+                .limiter
+                .settle(self.plan.rate_tokens(), 0, Instant::now());
             let why = PassedOver::Budget(refusal.to_string());
             *crate::lock(&self.refusal) = Some(refusal);
             self.pass_over(candidate, why)
@@ -204,7 +206,8 @@ impl<'a> Run<'a> {
             model: candidate.model.clone(),
             meter: attempt.meter(),
         };
-        match attempt::begin(member, call, self.plan.streamed).await {
+        let deadline = self.inner.timeout.map(|timeout| self.job.started + timeout);
+        match attempt::begin(member, call, self.plan.streamed, deadline).await {
             Ok(begun) => Ok((begun, attempt)),
             Err(error) => {
                 attempt.failed(error.kind);

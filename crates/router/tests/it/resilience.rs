@@ -107,6 +107,24 @@ async fn a_request_has_a_time_altogether() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_the_requests_time() {
+    let config = r#"{ "defaultProvider": "a", "providers": { "a": { "type": "custom" } },
+        "routing": { "performance": { "timeout": 3000 } } }"#;
+    let world = world(
+        config,
+        [Scripted::new("a", Zone::Cloud, Act::Stall("half an "))],
+    );
+    let started = Instant::now();
+    let stream = world.router.stream(ask("x")).await.unwrap();
+    let error = stream.collect().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the answer broke off: a took too long altogether"
+    );
+    assert_eq!(started.elapsed(), Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_are_under_way_than_allowed() {
     let config = r#"{ "defaultProvider": "a", "providers": { "a": { "type": "custom" } },
         "routing": { "performance": { "concurrentRequests": 3 } } }"#;

@@ -82,7 +82,7 @@ impl<'a> Sketch<'a> {
         let mut models = vec![model];
         if inner.mode == Mode::QualityOptimized
             && self.rule.is_none()
-            && !self.request.metadata.provider.is_some()
+            && self.request.metadata.provider.is_none()
         {
             models.extend(member.config.models.iter().map(|(_, model)| model.clone()));
         }

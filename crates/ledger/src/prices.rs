@@ -35,6 +35,8 @@ pub struct PriceList {
     /// `None` is the shipped one, which is read when the first price is asked for.
     snapshot: Option<Snapshot>,
     overrides: Vec<Override>,
+    /// Kinds of providers by the names that the user gave them.
+    kinds: HashMap<String, String>,
     memo: RwLock<Memo>,
 }
 
@@ -74,6 +76,14 @@ impl PriceList {
     /// The first override that fits a model counts.
     pub fn with_overrides(mut self, overrides: impl IntoIterator<Item = Override>) -> Self {
         self.overrides.extend(overrides);
+        self.memo = RwLock::default();
+        self
+    }
+
+    /// With the kind of each provider whose name is the user's own, so that `eu` can have the prices of `anthropic`, and
+    /// an override that names `eu` holds for it alone.
+    pub fn with_names(mut self, kinds: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.kinds.extend(kinds);
         self.memo = RwLock::default();
         self
     }
@@ -119,10 +129,11 @@ impl PriceList {
     }
 
     fn find(&self, provider: &str, model: &str) -> Option<Price> {
-        if LOCAL.contains(&provider) {
+        let kind = self.kinds.get(provider).map_or(provider, String::as_str);
+        if LOCAL.contains(&kind) {
             return Some(Price::free());
         }
-        let listed = self.snapshot().find(provider, model);
+        let listed = self.snapshot().find(kind, model);
         let own = self
             .overrides
             .iter()

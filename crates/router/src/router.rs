@@ -204,6 +204,10 @@ impl Inner {
         let operator = config.privacy.default_ceiling.unwrap_or(Zone::Cloud);
         let detector = detector.filter(|_| config.privacy.detector.enabled);
         ledger.set_budgets(settings::budgets(&config));
+        let kinds: Vec<_> = members
+            .iter()
+            .map(|member| (member.name().to_string(), member.kind.name().to_owned()))
+            .collect();
         Self {
             mode: config.routing.mode(),
             by_name: members
@@ -212,7 +216,9 @@ impl Inner {
                 .collect(),
             members,
             ledger,
-            prices: prices.with_overrides(settings::prices(&config)),
+            prices: prices
+                .with_overrides(settings::prices(&config))
+                .with_names(kinds),
             detector,
             finding_rules: settings::finding_rules(&config.privacy.detector),
             farthest: farthest.min(operator),
@@ -251,7 +257,7 @@ impl Inner {
         if zone == Zone::Device {
             return Some(Arc::new(Price::free()));
         }
-        self.prices.price(member.kind.name(), model.as_str())
+        self.prices.price(member.name().as_str(), model.as_str())
     }
 
     /// What the same tokens would have cost with whoever is asked where nothing is free: what an answer of this machine
@@ -275,7 +281,7 @@ impl Inner {
         let local = member.kind == ProviderKind::Onnx;
         // The engine reads text; tools of its models are not wired to it.
         let can = |ability| !local && known.is_none_or(|known| known.can(ability));
-        let price = self.prices.price(member.kind.name(), model.as_str());
+        let price = self.prices.price(member.name().as_str(), model.as_str());
         let listed = price.and_then(|price| price.context_window());
         Takes {
             tools: can(Ability::Tools),

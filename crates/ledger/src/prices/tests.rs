@@ -326,3 +326,23 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_provider_of_the_users_own_name_has_its_kinds_prices_and_its_own() {
+    let own = Override {
+        provider: Some("eu".into()),
+        model: "claude-sonnet-4-5".into(),
+        output: Some("20".parse().unwrap()),
+        ..Override::default()
+    };
+    let prices = PriceList::shipped()
+        .with_overrides([own])
+        .with_names([("eu".to_owned(), "anthropic".to_owned())]);
+    let cost = |provider| {
+        let price = prices.price(provider, "claude-sonnet-4-5").unwrap();
+        price.estimate(1_000, 1_000_000, 0, "2026-11-22T12:00:00Z".parse().unwrap())
+    };
+    assert_eq!(cost("eu").unwrap().to_string(), "$20.003");
+    assert_eq!(cost("anthropic").unwrap().to_string(), "$15.003");
+    assert!(prices.price("us", "claude-sonnet-4-5").is_none());
+}

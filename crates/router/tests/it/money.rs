@@ -192,3 +192,22 @@ async fn what_is_not_to_be_measured_is_not_recorded() {
     let (some, _) = report(r#"{ "metrics": { "trackCost": false, "trackTokens": false } }"#).await;
     assert_eq!((some.attempts, some.output, some.unknown_cost), (1, 0, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_price_of_the_users_own_holds_for_its_provider() {
+    let config = r#"{ "defaultProvider": "mine", "providers": { "mine": { "type": "custom" } },
+        "prices": { "mine": { "a-model": { "input": 1, "output": 2 } } } }"#;
+    let usage = Usage {
+        input: 1_000_000,
+        output: 500_000,
+        ..Usage::default()
+    };
+    let world = world(
+        config,
+        [Scripted::cloud("mine", "x")
+            .with_model("a-model")
+            .with_usage(usage)],
+    );
+    let answer = world.router.chat(ask("x")).await.unwrap();
+    assert_eq!(answer.metadata.cost.unwrap().to_string(), "$2.00");
+}

@@ -56,7 +56,7 @@ impl Job {
         let at = inner.clock.now();
         let metadata = &plan.metadata;
         Arc::new(Self {
-            id: format!("req_{:x}{:016x}", at.as_millisecond(), inner.random.draw()),
+            id: request_id(inner, at),
             started: Instant::now(),
             at,
             rule: match &plan.why {
@@ -153,6 +153,25 @@ impl Drop for Job {
             cost: trail.cost,
         }));
     }
+}
+
+/// Writes the receipt of a request that was refused before anybody was considered: nobody received anything.
+pub(crate) fn refused(inner: &Inner) {
+    let at = inner.clock.now();
+    log_failure(inner.ledger.record_receipt(Receipt {
+        at,
+        request: request_id(inner, at),
+        rule: None,
+        ceiling: Zone::Device,
+        used: None,
+        recipients: Vec::new(),
+        cost: Some(Money::ZERO),
+    }));
+}
+
+/// Names that sort by time and that nobody has to hand out.
+fn request_id(inner: &Inner, at: Timestamp) -> String {
+    format!("req_{:x}{:016x}", at.as_millisecond(), inner.random.draw())
 }
 
 /// Says that a part of a budget is spent.

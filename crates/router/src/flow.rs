@@ -36,7 +36,9 @@ pub(crate) async fn answer(
         ))
     };
     let copy = inner.cache.as_ref().map(|_| request.clone());
-    let plan = inner.plan(request, caller)?;
+    let plan = inner
+        .plan(request, caller)
+        .inspect_err(|_| books::refused(inner))?;
     let key = copy.and_then(|request| key_of(&plan, &request));
     let job = Job::open(inner, &plan, caller);
     if plan.candidates.is_empty() {

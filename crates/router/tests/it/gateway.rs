@@ -211,4 +211,7 @@ async fn what_is_blocked_reaches_nobody() {
         world.provider("anthropic").bytes() + world.provider("onnx-local").bytes(),
         0
     );
+    let receipts = world.ledger.receipts(9).unwrap();
+    assert_eq!(receipts.len(), 1);
+    assert_eq!(receipts[0].receipt.recipients, []);
 }

@@ -27,6 +27,7 @@
 //!   [`EgressPermit`](inhouse_policy::EgressPermit) and refuses one that is for a nearer zone.
 //! - No redirect is followed. Nothing addressed to this device or the own network goes through a proxy, or to an address
 //!   outside of it, whatever a name resolves to.
+//! - No field of a request has a provider ask, fetch or keep beyond its zone.
 //! - A client of a remote provider needs a [`Network`]; with [`Reach::LocalOnly`] there is none.
 //! - Errors hold no prompts and no keys, except in the body that the provider sent, which neither `Debug` nor `Display`
 //!   shows.
@@ -39,6 +40,7 @@ mod build;
 mod check;
 mod clock;
 mod compatible;
+mod farther;
 mod gemini;
 mod huggingface;
 mod keys;

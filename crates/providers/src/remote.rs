@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::keys::{Keys, Taken};
 use crate::manner::{Manner, hidden};
 use crate::transport::{Outgoing, Transport};
-use crate::{BuildError, Kind, Network, refusal};
+use crate::{BuildError, Kind, Network, farther, refusal};
 
 /// A provider somewhere else.
 pub struct Remote {
@@ -162,6 +162,8 @@ impl Remote {
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.manner.amend(dialect, &mut body, &mut headers);
+        farther::fence(self.zone(model), dialect, &mut body)
+            .map_err(|cause| failed(Failure::Unsupported).because(cause))?;
         let body = serde_json::to_vec(&body)
             .map_err(|cause| failed(Failure::Unsupported).because(cause))?;
         Ok(Prepared {

@@ -4,6 +4,7 @@ mod answers;
 mod checks;
 mod connections;
 mod errors;
+mod farther;
 mod keys;
 mod local_only;
 mod relays;

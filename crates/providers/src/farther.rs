@@ -1,0 +1,138 @@
+//! What a body may ask its provider to do that leads farther than the provider's zone: ask somebody else, fetch
+//! something, keep what it was told.
+//!
+//! A zone says where a request ends up, so a request must not be able to say otherwise. Bodies are forwarded in their own
+//! protocol, unknown fields included, which is why this looks at the body that is about to be sent and not at the request.
+
+use inhouse_chat::{Dialect, Fields};
+use inhouse_policy::Zone;
+use serde_json::Value;
+
+/// A field that leads farther than the provider's zone.
+#[derive(Debug, thiserror::Error)]
+#[error("{field} {why}, which is beyond zone {zone}; nothing was sent; {advice}")]
+pub(crate) struct Farther {
+    field: &'static str,
+    why: &'static str,
+    zone: Zone,
+    advice: &'static str,
+}
+
+/// Fields by which proxies and providers are told to ask or tell somebody else: LiteLLM, Anthropic, OpenRouter.
+const OTHERS: [&str; 9] = [
+    "api_base",
+    "base_url",
+    "fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "custom_llm_provider",
+    "model_list",
+    "mcp_servers",
+    "plugins",
+];
+
+/// Fields that have a provider keep what it was told (OpenAI).
+const KEEPING: [&str; 3] = ["store", "background", "conversation"];
+
+const TAKE_OUT: &str = "take it out, or let the request go to another provider";
+
+/// Refuses a `body` that leads farther than `zone`, and has OpenAI keep nothing that promises to.
+///
+/// # Errors
+///
+/// The first field that leads farther.
+pub(crate) fn fence(zone: Zone, dialect: Dialect, body: &mut Fields) -> Result<(), Farther> {
+    if zone == Zone::Cloud {
+        return Ok(()); // there is nothing beyond
+    }
+    let farther = |field, why, advice| {
+        Err(Farther {
+            field,
+            why,
+            zone,
+            advice,
+        })
+    };
+    let said = |name: &&&str| body.get(**name).is_some_and(says_something);
+    if let Some(field) = OTHERS.iter().find(said) {
+        return farther(field, "has the provider ask somebody else", TAKE_OUT);
+    }
+    if has_remote_tools(body) {
+        return farther("tools", "has the provider ask somebody else", TAKE_OUT);
+    }
+    if zone == Zone::CloudNoRetention {
+        if let Some(field) = KEEPING.iter().find(said) {
+            return farther(field, "has the provider keep the request", TAKE_OUT);
+        }
+        if dialect == Dialect::OpenAiResponses {
+            body.insert("store".to_owned(), Value::Bool(false)); // unsaid, it keeps them for thirty days
+        }
+        return Ok(());
+    }
+    if body.get("web_search_options").is_some_and(says_something) {
+        return farther(
+            "web_search_options",
+            "has the provider search the web",
+            TAKE_OUT,
+        );
+    }
+    if has_address(body.get("messages")) {
+        let advice = "send what is there instead, as data:..;base64,..";
+        return farther(
+            "messages",
+            "has an address for the provider to fetch",
+            advice,
+        );
+    }
+    Ok(())
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::String(text) => !text.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
+    }
+}
+
+/// Tools that run on a server of somebody's, whom the provider asks (MCP).
+fn has_remote_tools(body: &Fields) -> bool {
+    let tools = body.get("tools").and_then(Value::as_array);
+    tools.into_iter().flatten().any(|tool| {
+        ["server_url", "connector_id"]
+            .iter()
+            .any(|name| tool.get(*name).is_some_and(says_something))
+    })
+}
+
+/// Whether a part of a message is somewhere else (`image_url`, `file_uri`). Words and arguments of tools are no parts, so
+/// addresses in them are only read.
+fn has_address(messages: Option<&Value>) -> bool {
+    let messages = messages.and_then(Value::as_array).into_iter().flatten();
+    let content = messages.filter_map(|message| message.get("content")?.as_array());
+    content.flatten().any(leads_away)
+}
+
+/// Nesting is bounded by whoever parsed the request.
+fn leads_away(part: &Value) -> bool {
+    match part {
+        Value::Array(parts) => parts.iter().any(leads_away),
+        Value::Object(fields) => fields.iter().any(|(name, value)| match value {
+            Value::String(text) if is_name_of_address(name) => !is_inline(text),
+            inner => leads_away(inner),
+        }),
+        _ => false,
+    }
+}
+
+fn is_name_of_address(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["url", "uri"].iter().any(|end| name.ends_with(end))
+}
+
+fn is_inline(address: &str) -> bool {
+    let scheme = address.split(':').next().unwrap_or_default();
+    address.is_empty() || scheme.trim().eq_ignore_ascii_case("data")
+}

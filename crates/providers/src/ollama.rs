@@ -48,7 +48,7 @@ impl Manner for Ollama {
 }
 
 /// Whether a model's name says that it computes at ollama.com: `gpt-oss:120b-cloud`, `glm-4.6:cloud`.
-fn is_relayed(model: &str) -> bool {
+pub(crate) fn is_relayed(model: &str) -> bool {
     let name = model.trim().to_ascii_lowercase();
     name.ends_with("-cloud") || name.ends_with(":cloud")
 }

@@ -2,12 +2,14 @@
 
 use inhouse_chat::{ChatRequest, Dialect, Fields, ModelName};
 use inhouse_config::{ProviderConfig, ProviderKind};
+use inhouse_policy::Zone;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::json;
 
 use crate::Kind;
 use crate::manner::{Manner, Probe, hidden, under, under_once};
+use crate::ollama::is_relayed;
 
 /// OpenAI: Chat Completions, and Responses where a model or a request has nothing else.
 pub(crate) const KIND: Kind = Kind {
@@ -91,6 +93,15 @@ impl Manner for Compatible {
         Probe {
             tells_key: !self.lists_to_everybody,
             ..models(base)
+        }
+    }
+
+    /// Ollama speaks this protocol too, and whoever calls it by another type near by still has it relay models of these
+    /// names.
+    fn zone(&self, zone: Zone, model: &ModelName) -> Zone {
+        match zone <= Zone::Lan && is_relayed(model.as_str()) {
+            true => Zone::Cloud,
+            false => zone,
         }
     }
 

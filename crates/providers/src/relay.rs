@@ -16,7 +16,7 @@ use crate::keys::Taken;
 struct Relayed;
 
 impl Remote {
-    /// Asks, before a prompt is sent to an upstream near by, whether that would pass it on. Without an answer nothing
+    /// Asks, before a prompt is sent to an upstream that promises more than the cloud, whether that would pass it on. Without an answer nothing
     /// is sent. It is asked each time: a name can mean another model a moment later.
     pub(crate) async fn is_not_relayed(
         &self,
@@ -26,12 +26,17 @@ impl Remote {
         let Some(url) = self.manner.relays_url(&self.base) else {
             return Ok(());
         };
-        if self.zone(model) >= Zone::CloudNoRetention {
+        if self.zone(model) == Zone::Cloud {
             return Ok(());
         }
         let list = self.ask(url, taken).await?;
         let models = list.get("models").and_then(Value::as_array);
-        let found = models.into_iter().flatten().find(|entry| is(entry, model));
+        // Names that differ in case alone may be two models: one that is relayed is enough.
+        let mut found = models
+            .into_iter()
+            .flatten()
+            .filter(|entry| is(entry, model))
+            .peekable();
         let failed = |kind| ProviderError::new(&self.name, kind);
         let relayed = |entry: &Value| {
             ["remote_host", "remote_model"]
@@ -39,10 +44,12 @@ impl Remote {
                 .filter_map(|name| entry.get(name)?.as_str())
                 .any(|to| !to.is_empty())
         };
-        match found {
-            None => Err(failed(Failure::NoSuchModel)),
-            Some(entry) if relayed(entry) => Err(failed(Failure::Unsupported).because(Relayed)),
-            Some(_) => Ok(()),
+        if found.peek().is_none() {
+            return Err(failed(Failure::NoSuchModel));
+        }
+        match found.any(relayed) {
+            true => Err(failed(Failure::Unsupported).because(Relayed)),
+            false => Ok(()),
         }
     }
 }

@@ -78,3 +78,46 @@ async fn a_relayed_model_needs_a_permit_for_the_cloud() {
         assert_eq!(upstream.n_bytes(), 0);
     }
 }
+
+#[tokio::test]
+async fn a_relayed_model_is_not_what_a_provider_that_keeps_nothing_promised() {
+    let upstream = Upstream::start().await;
+    upstream.always_by(ollama);
+    let said =
+        json!({"type": "ollama", "baseUrl": upstream.base_url(), "zone": "cloud-no-retention"});
+    let remote = try_remote(&network(), said).unwrap();
+    let error = remote.chat(call(&remote, "mine", request())).await.err();
+    assert_eq!(error.map(|error| error.kind), Some(Failure::Unsupported));
+    let posted = upstream
+        .requests()
+        .into_iter()
+        .filter(|sent| sent.method == "POST");
+    assert_eq!(posted.count(), 0);
+}
+
+#[tokio::test]
+async fn one_of_two_names_that_differ_in_case_being_relayed_is_enough() {
+    check(
+        "mine",
+        |request| match request.target.as_str() {
+            "/api/tags" => Answer::json(&json!({"models": [
+                {"name": "Mine:latest"},
+                {"name": "mine:latest", "remote_host": "https://ollama.com:443"},
+            ]})),
+            _ => Answer::error(500, &json!({"error": "reached"})),
+        },
+        Failure::Unsupported,
+        false,
+    )
+    .await;
+}
+
+#[test]
+fn names_of_relayed_models_are_known_under_every_type() {
+    for kind in ["custom", "litellm"] {
+        let said = json!({"type": kind, "baseUrl": "http://127.0.0.1:11434/v1", "zone": "device"});
+        let remote = try_remote(&network(), said).unwrap();
+        assert_eq!(remote.zone(&"llama3.2".into()), Zone::Device);
+        assert_eq!(remote.zone(&"gpt-oss:120b-cloud".into()), Zone::Cloud);
+    }
+}

@@ -20,6 +20,9 @@ use crate::refusal;
 /// The longest whole answer that is read: pictures and sound in base64 included.
 const LIMIT: usize = 64 * 1024 * 1024;
 
+/// The longest stream that is read: every piece comes with a frame around it, many times its own length.
+const STREAM_LIMIT: usize = 4 * LIMIT;
+
 /// For how long the rest of a body is awaited, after its last event, so that the connection can be used again.
 const REST: Duration = Duration::from_secs(1);
 
@@ -33,8 +36,8 @@ pub(crate) struct From<'a> {
 
 /// An answer is longer than any that makes sense.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is longer than {LIMIT} bytes")]
-struct TooMuch;
+#[error("the answer is longer than {0} bytes")]
+struct TooMuch(usize);
 
 /// The events of an answer with success.
 pub(crate) async fn read(
@@ -67,7 +70,7 @@ async fn whole(mut response: Response, from: From<'_>) -> Result<Vec<Event>, Pro
     loop {
         match response.chunk().await {
             Ok(Some(piece)) if body.len() + piece.len() > LIMIT => {
-                return Err(failed(Failure::Garbled).because(TooMuch));
+                return Err(failed(Failure::Garbled).because(TooMuch(LIMIT)));
             }
             Ok(Some(piece)) => body.extend_from_slice(&piece),
             Ok(None) => break,
@@ -118,6 +121,8 @@ struct Reading {
     provider: ProviderName,
     pieces: Option<Pieces>,
     reader: Box<dyn StreamReader>,
+    n_bytes: usize,
+    limit: usize,
     ready: VecDeque<Event>,
     failed: Option<ProviderError>,
     ended: bool,
@@ -129,6 +134,8 @@ impl Reading {
             provider: from.provider.clone(),
             pieces: Some(Box::pin(response.bytes_stream())),
             reader: inhouse_wire::stream_reader(from.dialect),
+            n_bytes: 0,
+            limit: STREAM_LIMIT,
             ready: VecDeque::new(),
             failed: None,
             ended: false,
@@ -138,7 +145,15 @@ impl Reading {
     /// Takes a piece of the body, or its end. What was read before an error is given before it.
     fn read(&mut self, piece: Option<reqwest::Result<Bytes>>) {
         let mut events = Vec::new();
+        if let Some(Ok(bytes)) = &piece {
+            self.n_bytes = self.n_bytes.saturating_add(bytes.len());
+        }
         let read = match piece {
+            Some(Ok(_)) if self.n_bytes > self.limit => {
+                let error = ProviderError::new(&self.provider, Failure::Garbled);
+                self.fail(error.because(TooMuch(self.limit)));
+                Ok(())
+            }
             Some(Ok(bytes)) => self.reader.push(&bytes, &mut events),
             Some(Err(cause)) => {
                 let error = ProviderError::new(&self.provider, Failure::CutOff);
@@ -215,5 +230,33 @@ impl Drop for Reading {
                 while let Some(Ok(_)) = pieces.next().await {}
             }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream of nothing but signs of life would go on for ever, and with it whoever waits for its first word.
+    #[tokio::test]
+    async fn a_stream_without_end_is_left() {
+        let ping = || Ok(Bytes::from_static(b": still here\n\n"));
+        let reading = Reading {
+            provider: "p".into(),
+            pieces: Some(stream::repeat_with(ping).boxed()),
+            reader: inhouse_wire::stream_reader(Dialect::OpenAiChat),
+            n_bytes: 0,
+            limit: 1_000,
+            ready: VecDeque::new(),
+            failed: None,
+            ended: false,
+        };
+        let events: Vec<_> = reading.take(2_000).collect().await;
+        let error = events.into_iter().find_map(Result::err).expect("an error");
+        assert_eq!(error.kind, Failure::Garbled);
+        assert_eq!(
+            error.cause.expect("a cause").to_string(),
+            "the answer is longer than 1000 bytes"
+        );
     }
 }

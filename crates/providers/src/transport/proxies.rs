@@ -29,7 +29,7 @@ impl Proxies {
                 continue;
             }
             // Connecting without a proxy, because this build cannot speak to it, is not what was asked for.
-            if address.starts_with("socks") {
+            if address.to_ascii_lowercase().starts_with("socks") {
                 return Err(variable);
             }
             let proxy = make(&address).map_err(|_| variable)?;

@@ -209,11 +209,14 @@ async fn a_tunnel_through_a_proxy_shows_it_nothing_of_the_prompt() {
 #[tokio::test]
 async fn a_proxy_that_cannot_be_used_is_not_gone_around() {
     let network = network_with(&[("ALL_PROXY", "socks5://user:secret@proxy:1080")]);
-    let said = json!({"type": "openai"});
-    assert_eq!(
-        try_remote(&network, said).unwrap_err().to_string(),
-        "p would need a proxy, but ALL_PROXY names none that can be used; write it as http://host:port"
-    );
+    let shouted = network_with(&[("ALL_PROXY", "SOCKS5://user:secret@proxy:1080")]);
+    for network in [&network, &shouted] {
+        let said = json!({"type": "openai"});
+        assert_eq!(
+            try_remote(network, said).unwrap_err().to_string(),
+            "p would need a proxy, but ALL_PROXY names none that can be used; write it as http://host:port"
+        );
+    }
     let upstream = Upstream::start().await;
     upstream.always(completion("ok"));
     for zone in ["device", "lan", "cloud"] {

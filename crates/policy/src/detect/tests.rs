@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use inhouse_chat::{
     Block, BlockKind, ChatRequest, Dialect, Extra, Message, ResponseFormat, Role, Source, Tool,
+    ToolChoice, ToolMode,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -688,6 +689,30 @@ fn what_cannot_be_read_is_named() {
         "nothing found; not read: an image, a document, sound, an encrypted thought"
     );
     assert!(!findings.all_read());
+}
+
+/// Texts that are names, wherever a caller can put any words: `text` three times.
+pub(crate) fn named(text: &str) -> ChatRequest {
+    let here = Block::new(BlockKind::Image(Source::Base64 {
+        media_type: text.into(),
+        data: "AAAA".into(),
+    }));
+    let there = Block::new(BlockKind::Image(Source::Url {
+        media_type: Some(text.into()),
+        url: "data:,".into(),
+    }));
+    let mut request = ChatRequest::new("m", [Message::new(Role::User, vec![here, there])]);
+    request.tool_choice = Some(ToolChoice {
+        mode: ToolMode::Tool(text.into()),
+        parallel: None,
+    });
+    request
+}
+
+#[test]
+fn names_are_read_that_nobody_checks() {
+    let findings = Detector::default().scan(&named("jane@example.org"));
+    assert_eq!(findings.count(Kind::Email), 3);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Both walks must see the same texts in the same order; a test holds them together.
 
 use inhouse_chat::{
-    Block, BlockKind, ChatRequest, Extra, Fields, Json, ResponseFormat, Source, Text,
+    Block, BlockKind, ChatRequest, Extra, Fields, Json, ResponseFormat, Source, Text, ToolMode,
 };
 use serde_json::Value;
 
@@ -52,6 +52,9 @@ pub(crate) fn visit(request: &ChatRequest, visitor: &mut dyn Visitor) {
         }
         extra(&tool.extra, visitor);
     }
+    if let Some(name) = chosen_tool(request) {
+        visitor.text(Place::Name, None, name);
+    }
     for stop in &request.stop {
         visitor.text(Place::Words, None, stop.as_str());
     }
@@ -62,6 +65,14 @@ pub(crate) fn visit(request: &ChatRequest, visitor: &mut dyn Visitor) {
         value(&schema.0, None, 0, visitor);
     }
     extra(&request.extra, visitor);
+}
+
+/// The tool that must be used; nobody checked that it is one of the tools.
+fn chosen_tool(request: &ChatRequest) -> Option<&str> {
+    match &request.tool_choice.as_ref()?.mode {
+        ToolMode::Tool(name) => Some(name),
+        ToolMode::Auto | ToolMode::None | ToolMode::Any => None,
+    }
 }
 
 fn optional(text: Option<&Text>, visitor: &mut dyn Visitor) {
@@ -116,14 +127,21 @@ fn block(block: &Block, depth: usize, visitor: &mut dyn Visitor) {
 fn source(source: &Source, what: Unreadable, visitor: &mut dyn Visitor) {
     match source {
         Source::Text(text) => visitor.text(Place::Words, None, text.as_str()),
-        Source::Url { url, .. } => {
+        Source::Url { url, media_type } => {
+            if let Some(media_type) = media_type {
+                visitor.text(Place::Name, None, media_type);
+            }
             // The bytes of a `data:` address are as unreadable as any others; they are no words.
             if !url.as_str().starts_with("data:") {
                 visitor.text(Place::Name, None, url.as_str());
             }
             visitor.unreadable(what);
         }
-        Source::Base64 { .. } | Source::File(_) => visitor.unreadable(what),
+        Source::Base64 { media_type, .. } => {
+            visitor.text(Place::Name, None, media_type);
+            visitor.unreadable(what);
+        }
+        Source::File(_) => visitor.unreadable(what),
     }
 }
 
@@ -187,6 +205,9 @@ pub(crate) fn change(request: &mut ChatRequest, change: &mut Change<'_>) {
             change_value(schema, 0, change);
         }
         change_extra(&mut tool.extra, change);
+    }
+    if let Some(name) = chosen_tool(request) {
+        change(Place::Name, name);
     }
     request
         .stop
@@ -256,10 +277,18 @@ fn change_optional(text: Option<&mut Text>, change: &mut Change<'_>) {
 fn change_source(source: &mut Source, change: &mut Change<'_>) {
     match source {
         Source::Text(text) => change_text(text, Place::Words, change),
-        Source::Url { url, .. } if !url.as_str().starts_with("data:") => {
-            change(Place::Name, url.as_str());
+        Source::Url { url, media_type } => {
+            if let Some(media_type) = media_type {
+                change(Place::Name, media_type);
+            }
+            if !url.as_str().starts_with("data:") {
+                change(Place::Name, url.as_str());
+            }
         }
-        Source::Url { .. } | Source::Base64 { .. } | Source::File(_) => {}
+        Source::Base64 { media_type, .. } => {
+            change(Place::Name, media_type);
+        }
+        Source::File(_) => {}
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::detect::tests::everywhere;
+use crate::detect::tests::{everywhere, named};
 use crate::{Detect, Findings};
 
 fn masked(request: &ChatRequest) -> (ChatRequest, Mask) {
@@ -72,13 +72,16 @@ fn every_place_is_masked_and_restored() {
 
 #[test]
 fn reading_and_changing_see_the_same() {
-    let request = everywhere("words");
-    let mut seen = Vec::new();
-    walk::change(&mut request.clone(), &mut |_, text| {
-        seen.push(text.to_owned());
-        None
-    });
-    assert_eq!(seen, texts(&request));
+    for request in [everywhere("words"), named("words")] {
+        let mut seen = Vec::new();
+        walk::change(&mut request.clone(), &mut |_, text| {
+            seen.push(text.to_owned());
+            None
+        });
+        assert_eq!(seen, texts(&request));
+    }
+    let error = mask(&named("jane@example.org"), &Detector::default());
+    assert_eq!(error.err(), Some(MaskError::Name));
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::{Price, ProviderConfig, RouterConfig};
 const SHARE: RangeInclusive<f64> = 0.0..=1.0;
 const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
 const QUALITY: RangeInclusive<f64> = 0.0..=100.0;
+/// A year, in seconds: clocks end somewhere, and what is kept longer is not meant to be kept.
+const LONGEST_TTL: u64 = 366 * 86_400;
 
 pub(super) fn check(config: &RouterConfig, check: &mut Check<'_>) {
     for (name, one) in config.providers.iter() {
@@ -28,7 +30,7 @@ pub(super) fn check(config: &RouterConfig, check: &mut Check<'_>) {
     check.amount(&path.name("costThreshold"), alerts.cost_threshold);
     check.within(&path.name("errorRate"), alerts.error_rate, SHARE);
     check.positive(&path.name("latencyThreshold"), alerts.latency_threshold);
-    check.positive(&Path::of(["cache", "maxSize"]), Some(config.cache.max_size));
+    cache(config, check);
     for (index, budget) in config.budgets.iter().enumerate() {
         let path = Path::of(["budgets"]).index(index);
         check.amount(&path.name("limit"), Some(budget.limit));
@@ -38,6 +40,16 @@ pub(super) fn check(config: &RouterConfig, check: &mut Check<'_>) {
         for (model, one) in models.iter() {
             price(one, &Path::of(["prices"]).name(provider).name(model), check);
         }
+    }
+}
+
+fn cache(config: &RouterConfig, check: &mut Check<'_>) {
+    let path = Path::of(["cache"]);
+    check.positive(&path.name("maxSize"), Some(config.cache.max_size));
+    check.at_most(&path.name("ttl"), Some(config.cache.ttl), LONGEST_TTL);
+    for (name, own) in config.cache.providers.iter() {
+        let path = path.name("providers").name(name).name("ttl");
+        check.at_most(&path, own.ttl, LONGEST_TTL);
     }
 }
 
@@ -135,6 +147,12 @@ impl Check<'_> {
     fn positive(&mut self, path: &Path, number: Option<u64>) {
         if number == Some(0) {
             self.error(path, "must be at least 1");
+        }
+    }
+
+    fn at_most(&mut self, path: &Path, number: Option<u64>, most: u64) {
+        if number.is_some_and(|number| number > most) {
+            self.error(path, format!("must be at most {most}"));
         }
     }
 

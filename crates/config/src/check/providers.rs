@@ -4,7 +4,7 @@ use inhouse_policy::Zone;
 
 use super::Check;
 use crate::json::Path;
-use crate::{LOCAL, ProviderConfig, ProviderKind, RouterConfig, canonical_name};
+use crate::{BaseUrl, LOCAL, ProviderConfig, ProviderKind, RouterConfig, canonical_name};
 
 pub(super) fn check(config: &RouterConfig, check: &mut Check<'_>) {
     let providers = Path::of(["providers"]);
@@ -85,6 +85,18 @@ fn zone(kind: ProviderKind, provider: &ProviderConfig, path: &Path, check: &mut 
             format!("cannot be lan, as {address} is not in a private network"),
         );
     }
+    let open = provider
+        .base_url
+        .as_ref()
+        .filter(|address| is_open(address));
+    if zone == Zone::CloudNoRetention
+        && let Some(address) = open
+    {
+        check.error(
+            &path,
+            format!("cannot be cloud-no-retention, as everybody on the way to its address {address} can read and keep what is sent; use https"),
+        );
+    }
     let zdr = provider
         .preferences
         .as_ref()
@@ -96,12 +108,16 @@ fn zone(kind: ProviderKind, provider: &ProviderConfig, path: &Path, check: &mut 
     }
 }
 
+/// Whether what is sent there goes over the net of others for everybody to read.
+fn is_open(address: &BaseUrl) -> bool {
+    address.as_str().starts_with("http:") && address.nearest_zone() == Zone::Cloud
+}
+
 fn address(kind: ProviderKind, provider: &ProviderConfig, path: &Path, check: &mut Check<'_>) {
     let Some(address) = &provider.base_url else {
         return;
     };
-    let open = address.as_str().starts_with("http:") && address.nearest_zone() == Zone::Cloud;
-    if open && kind != ProviderKind::Onnx {
+    if is_open(address) && kind != ProviderKind::Onnx {
         let message = "is not https: prompts and keys can be read on their way";
         check.warn(&path.name("baseUrl"), message);
     }

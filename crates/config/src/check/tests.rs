@@ -140,6 +140,12 @@ fn a_zone_must_not_contradict_the_address() {
         "https://user:pass@api.example.com?key=sk-1",
         "cannot be lan, as its address https://***@api.example.com/?*** is not in a private network",
     );
+    zone(
+        "cloud-no-retention",
+        "http://user:pass@api.example.com",
+        "cannot be cloud-no-retention, as everybody on the way to its address http://***@api.example.com can read and \
+         keep what is sent; use https",
+    );
     provider(
         "openai",
         r#""zone": "device""#,
@@ -416,6 +422,16 @@ fn numbers_must_be_in_range() {
             one,
         ),
         (r#"{"cache": {"maxSize": 0}}"#, "cache.maxSize", one),
+        (
+            r#"{"cache": {"ttl": 18446744073709551615}}"#,
+            "cache.ttl",
+            "must be at most 31622400",
+        ),
+        (
+            r#"{"cache": {"providers": {"openai": {"ttl": 31622401}}}, "providers": {"openai": {}}}"#,
+            "cache.providers.openai.ttl",
+            "must be at most 31622400",
+        ),
         (
             r#"{"providers": {"openai": {"temperature": 2.1}}}"#,
             "providers.openai.temperature",

@@ -12,7 +12,10 @@ pub(crate) struct Interrupt(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    stop: Option<Box<dyn Fn() + Send>>,
+    /// What is being done, each inside the one before it: a model may be pulled for an answer.
+    stops: Vec<(u64, Box<dyn Fn() + Send>)>,
+    /// The name of the next one.
+    next: u64,
     pressed: bool,
     /// The program goes on whatever is pressed: a conversation has other ways to end.
     goes_on: bool,
@@ -42,7 +45,10 @@ impl Interrupt {
     fn pressed(&self) -> bool {
         let mut state = self.state();
         let again = std::mem::replace(&mut state.pressed, true);
-        let stops = !again && state.stop.as_ref().map(|stop| stop()).is_some();
+        let stops = !again && !state.stops.is_empty();
+        if stops {
+            state.stops.iter().for_each(|(_, stop)| stop());
+        }
         stops || state.goes_on
     }
 
@@ -52,16 +58,31 @@ impl Interrupt {
         stop: impl Fn() + Send + 'static,
         work: impl FnOnce() -> T,
     ) -> (T, bool) {
-        self.set(Some(Box::new(stop)));
+        let id = self.begin(Box::new(stop));
         let result = work();
-        (result, self.set(None))
+        (result, self.end(id))
     }
 
-    /// Answers whether Ctrl-C was pressed since this was last called.
-    fn set(&self, stop: Option<Box<dyn Fn() + Send>>) -> bool {
+    fn begin(&self, stop: Box<dyn Fn() + Send>) -> u64 {
         let mut state = self.state();
-        state.stop = stop;
-        std::mem::replace(&mut state.pressed, false)
+        let id = state.next;
+        state.next += 1;
+        if state.stops.is_empty() {
+            state.pressed = false;
+        }
+        state.stops.push((id, stop));
+        id
+    }
+
+    /// Answers whether Ctrl-C was pressed. What is still being done around it will hear of it too.
+    fn end(&self, id: u64) -> bool {
+        let mut state = self.state();
+        state.stops.retain(|(other, _)| *other != id);
+        let pressed = state.pressed;
+        if state.stops.is_empty() {
+            state.pressed = false;
+        }
+        pressed
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -90,6 +111,22 @@ mod tests {
             (presses, pressed, stops.load(Ordering::SeqCst)),
             ([true, false], true, 1)
         );
+    }
+
+    #[test]
+    fn a_press_stops_what_is_done_inside_and_around() {
+        let interrupt = Interrupt::default();
+        let stops = Arc::new(AtomicUsize::new(0));
+        let stop = || {
+            let stops = stops.clone();
+            move || {
+                stops.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let inside = || interrupt.during(stop(), || interrupt.pressed());
+        let (inner, outer) = interrupt.during(stop(), inside);
+        assert_eq!((inner, outer), ((true, true), true));
+        assert_eq!(stops.load(Ordering::SeqCst), 2);
     }
 
     #[test]

@@ -6,15 +6,19 @@ mod completions;
 mod config;
 mod convert;
 mod doctor;
+mod gateway;
 mod ledger;
 mod list;
 mod model_flags;
 mod packed;
 mod perplexity;
 mod prices;
+mod providers;
 mod pull;
 mod receipts;
 mod rm;
+mod route;
+mod route_flags;
 mod show;
 mod store;
 mod update;
@@ -57,6 +61,8 @@ enum Command {
     Update(update::UpdateArgs),
     Convert(convert::ConvertArgs),
     Config(config::ConfigArgs),
+    Providers(providers::ProvidersArgs),
+    Route(route::RouteArgs),
     Usage(usage::UsageArgs),
     Receipts(receipts::ReceiptsArgs),
     Prices(prices::PricesArgs),
@@ -95,6 +101,8 @@ pub(crate) fn run(cli: Cli, env: &dyn Env) -> anyhow::Result<ExitCode> {
         Command::Update(args) => update::run(args, &context()?),
         Command::Convert(args) => convert::run(args, &context()?),
         Command::Config(args) => config::run(args, &context()?),
+        Command::Providers(args) => providers::run(args, &context()?),
+        Command::Route(args) => route::run(args, &context()?),
         Command::Usage(args) => usage::run(args, &context()?),
         Command::Receipts(args) => receipts::run(args, &context()?),
         Command::Prices(args) => prices::run(args, &context()?),

@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use inhouse::RouteError;
+use inhouse_chat::ProviderError;
 use inhouse_config::ConfigError;
+use serde_json::Value;
 
 /// A request that cannot be meant as it was written, found after the flags were parsed.
 #[derive(Debug)]
@@ -66,11 +69,68 @@ fn text(error: &anyhow::Error) -> String {
             .map(|problem| format!("{problem}\n"))
             .collect();
     }
-    let mut text = format!("error: {}\n", one_line(&error.to_string()));
+    let mut last = one_line(&error.to_string());
+    let mut text = format!("error: {last}\n");
     for cause in error.chain().skip(1) {
-        text.push_str(&format!("  because {}\n", one_line(&cause.to_string())));
+        let cause = one_line(&cause.to_string());
+        // Some errors of libraries hold what their cause says.
+        if !last.contains(&cause) {
+            text.push_str(&format!("  because {cause}\n"));
+        }
+        last = cause;
+    }
+    let attempt = error.downcast_ref().and_then(RouteError::last_attempt);
+    if let Some(attempt) = attempt
+        && let Some(said) = said(attempt)
+    {
+        text.push_str(&format!("  {} said: {said}\n", attempt.provider));
     }
     text
+}
+
+/// A provider's failure on one line, with its causes and what the provider said.
+pub(crate) fn provider_line(error: &ProviderError) -> String {
+    let mut line = error.to_string();
+    if let Some(status) = error.status {
+        line.push_str(&format!(" (status {status})"));
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        line.push_str(&format!(": {}", one_line(&cause.to_string())));
+        source = cause.source();
+    }
+    if let Some(said) = said(error) {
+        line.push_str(&format!("; it said: {said}"));
+    }
+    line
+}
+
+/// Most characters that are shown of what a provider said.
+const MOST_SAID: usize = 300;
+
+/// What a provider said of its failure, on one line that moves no cursor. It may quote the prompt: it is for the user's
+/// own terminal, and for nothing that is kept.
+fn said(error: &ProviderError) -> Option<String> {
+    let body = std::str::from_utf8(&error.body).ok()?;
+    let message = match serde_json::from_str::<Value>(body) {
+        Ok(body) => message(&body)?.to_owned(),
+        // Proxies answer with pages.
+        Err(_) if body.trim_start().starts_with('<') => return None,
+        Err(_) => body.to_owned(),
+    };
+    let line = one_line(&message).replace(char::is_control, "\u{fffd}");
+    let shown: String = line.chars().take(MOST_SAID).collect();
+    let more = if shown.len() < line.len() { ".." } else { "" };
+    (!shown.is_empty()).then(|| format!("{shown}{more}"))
+}
+
+/// Where the APIs put it: in an `error`, which is an object or the words themselves, or beside.
+fn message(body: &Value) -> Option<&str> {
+    let body = body.get(0).unwrap_or(body);
+    let error = body.get("error").unwrap_or(body);
+    let fields = ["message", "detail"].into_iter();
+    let fields = fields.filter_map(|field| error.get(field)?.as_str());
+    error.as_str().or_else(|| fields.into_iter().next())
 }
 
 /// A cause takes one line, whatever library it came from.
@@ -97,6 +157,32 @@ mod tests {
             text(&error),
             "error: cannot load the model\n  because line one line two\n"
         );
+    }
+
+    #[test]
+    fn a_cause_is_not_said_twice() {
+        let error = anyhow!("the disk is full").context("cannot go on: the disk is full");
+        assert_eq!(text(&error), "error: cannot go on: the disk is full\n");
+    }
+
+    #[test]
+    fn what_a_provider_said_is_one_short_harmless_line() {
+        let check = |body: &str, shown: Option<&str>| {
+            let mut error = ProviderError::new(&"up".into(), inhouse_chat::Failure::Internal);
+            error.body = body.to_owned().into();
+            assert_eq!(said(&error).as_deref(), shown, "{body}");
+        };
+        check(r#"{"error": {"message": "no\n room"}}"#, Some("no room"));
+        check(r#"[{"error": {"message": "no"}}]"#, Some("no"));
+        check(r#"{"error": "no model"}"#, Some("no model"));
+        check(r#"{"detail": "Not Found"}"#, Some("Not Found"));
+        check("busy\u{1b}]0;x\u{7}", Some("busy\u{fffd}]0;x\u{fffd}"));
+        check("<html>502</html>", None);
+        check("", None);
+        check(r#"{"code": 7}"#, None);
+        let long = "x".repeat(MOST_SAID + 1);
+        let shown = format!("{}..", "x".repeat(MOST_SAID));
+        check(&long, Some(&shown));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod env;
 mod failure;
 mod files;
 mod interrupt;
+mod log;
 mod machine;
 mod output;
 mod progress;

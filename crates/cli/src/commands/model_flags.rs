@@ -22,6 +22,15 @@ pub(crate) struct ComputeFlags {
     pub(crate) kv: KvFlag,
 }
 
+impl Default for ComputeFlags {
+    fn default() -> Self {
+        Self {
+            threads: None,
+            kv: KvFlag::F16,
+        }
+    }
+}
+
 /// Values of `--kv`.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum KvFlag {

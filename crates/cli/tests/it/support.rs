@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
-use serde_json::Value;
+use inhouse_testing::{Answer, Received, Upstream};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A folder of the repository's test data.
@@ -77,6 +78,34 @@ impl User {
         self.shown(&self.command(args).output().unwrap())
     }
 
+    /// As [`User::run`], with leave to use the network.
+    pub(crate) fn online(&self, args: &[&str]) -> String {
+        let mut command = self.command(args);
+        self.shown(&command.env_remove("INHOUSE_OFFLINE").output().unwrap())
+    }
+
+    /// As [`User::json`], with leave to use the network.
+    pub(crate) fn online_json(&self, args: &[&str]) -> Value {
+        let mut command = self.command(args);
+        let output = command.env_remove("INHOUSE_OFFLINE").output().unwrap();
+        assert!(output.status.success(), "{}", self.shown(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Writes over every place in a file where these bytes are.
+    pub(crate) fn replace_bytes(&self, name: &str, old: &str, new: &str) {
+        assert_eq!(old.len(), new.len());
+        let mut bytes = std::fs::read(self.path(name)).unwrap();
+        let places: Vec<usize> = (0..bytes.len().saturating_sub(old.len()))
+            .filter(|&at| bytes[at..].starts_with(old.as_bytes()))
+            .collect();
+        assert!(!places.is_empty(), "{old} is not in {name}");
+        for at in places {
+            bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
+        }
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
     /// See [`User::run`].
     pub(crate) fn shown(&self, output: &Output) -> String {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -97,6 +126,94 @@ impl User {
         assert!(output.status.success(), "{}", self.shown(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
+}
+
+/// An upstream that speaks OpenAI's Chat Completions, answers "Hello there" and tells of the models `m1` and `m2`.
+pub(crate) struct Answering {
+    pub(crate) upstream: Upstream,
+    /// Dropping it ends the thread that the upstream runs on.
+    _running: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Answering {
+    pub(crate) fn start() -> Self {
+        let (started, upstream) = std::sync::mpsc::channel();
+        let (running, ends) = tokio::sync::oneshot::channel::<()>();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(async {
+                started.send(Upstream::start().await).unwrap();
+                let _ = ends.await;
+            });
+        });
+        let upstream = upstream.recv().unwrap();
+        upstream.always_by(answer);
+        Self {
+            upstream,
+            _running: running,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.upstream.base_url()
+    }
+
+    /// Its answer as a stream.
+    pub(crate) fn streamed(&self) -> Answer {
+        streamed()
+    }
+}
+
+/// Waits for what happens elsewhere, such as an upstream.
+pub(crate) fn wait<T>(happening: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        let patience = std::time::Duration::from_secs(60);
+        let waited = tokio::time::timeout(patience, happening).await;
+        waited.unwrap_or_else(|_| panic!("it did not happen"))
+    })
+}
+
+fn answer(request: &Received) -> Answer {
+    if request.target.ends_with("/models") {
+        return Answer::json(&json!({"object": "list", "data": [{"id": "m1"}, {"id": "m2"}]}));
+    }
+    if request.json()["stream"] == true {
+        return streamed();
+    }
+    Answer::json(&json!({
+        "id": "c1", "object": "chat.completion", "model": "m1",
+        "choices": [{"index": 0, "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "Hello there"}}],
+        "usage": usage(),
+    }))
+}
+
+fn streamed() -> Answer {
+    let chunk = |delta: Value, finish: Value| {
+        json!({"id": "c1", "object": "chat.completion.chunk", "model": "m1",
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+    };
+    let end = json!({"id": "c1", "object": "chat.completion.chunk", "model": "m1", "choices": [], "usage": usage()});
+    let chunks = [
+        chunk(
+            json!({"role": "assistant", "content": "Hello"}),
+            Value::Null,
+        ),
+        chunk(json!({"content": " there"}), Value::Null),
+        chunk(json!({}), "stop".into()),
+        end,
+    ];
+    let events = chunks.iter().map(|chunk| format!("data: {chunk}\n\n"));
+    Answer::sse(events.collect::<String>() + "data: [DONE]\n\n")
+}
+
+fn usage() -> Value {
+    json!({"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11})
 }
 
 /// The keys of a JSON object, in order.

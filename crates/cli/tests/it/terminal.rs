@@ -4,7 +4,7 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::{User, zoo};
+use crate::support::{Answering, User, wait, zoo};
 
 /// Far longer than anything takes; a test that waits for it has failed.
 const PATIENCE_MS: u64 = 60_000;
@@ -13,17 +13,29 @@ const BRACKETED_PASTE: &str = "\u{1b}[?2004h";
 const LINE_DONE: &str = "\u{1b}[?2004l";
 
 fn talk(user: &User, model: &str, more: &[&str]) -> PtySession {
+    let mut args = vec!["chat", "-m"];
+    let folder = zoo(model);
+    args.push(folder.to_str().unwrap());
+    args.extend(more);
+    let mut command = program(user, &args);
+    command.env("INHOUSE_OFFLINE", "1");
+    begin(command)
+}
+
+fn program(user: &User, args: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("inhouse"));
     command
-        .args(["chat", "-m", zoo(model).to_str().unwrap()])
-        .args(more)
+        .args(args)
         .current_dir(user.folder.path())
         .env_clear()
         .env("TERM", "xterm")
         .env("NO_COLOR", "1")
         .env("HOME", user.folder.path())
-        .env("INHOUSE_HOME", user.path("home"))
-        .env("INHOUSE_OFFLINE", "1");
+        .env("INHOUSE_HOME", user.path("home"));
+    command
+}
+
+fn begin(command: Command) -> PtySession {
     let mut session = spawn_command(command, Some(PATIENCE_MS)).unwrap();
     session.exp_string("/help lists commands").unwrap();
     ready(&mut session);
@@ -116,4 +128,40 @@ fn several_lines_are_one_prompt() {
     let talk: serde_json::Value =
         serde_json::from_slice(&std::fs::read(user.path("talk.json")).unwrap()).unwrap();
     assert_eq!(talk["messages"][0]["content"], "one\ntwo");
+}
+
+#[test]
+fn a_conversation_through_the_router_remembers_and_stops() {
+    let up = Answering::start();
+    let user = User::new();
+    user.write(
+        "router.config.json",
+        &format!(
+            r#"{{"providers": {{"up": {{"type": "custom", "baseUrl": "{}/v1", "models": {{"default": "m1"}}}}}}}}"#,
+            up.url()
+        ),
+    );
+    let mut session = begin(program(&user, &["chat", "--provider", "up"]));
+    says(&mut session, "hello", "Hello there");
+    ready(&mut session);
+    says(&mut session, "and again", "Hello there");
+    ready(&mut session);
+    let asked = up.upstream.requests()[1].json();
+    let turns: Vec<_> = asked["messages"].as_array().unwrap().iter().collect();
+    let said: Vec<_> = turns
+        .iter()
+        .map(|turn| turn["content"].as_str().unwrap())
+        .collect();
+    assert_eq!(said, ["hello", "Hello there", "and again"]);
+    says(&mut session, "/model m2", "router, m2 goes on");
+    says(&mut session, "/stats", "last answer by  up m1, cloud");
+
+    up.upstream.always(up.streamed().silent_after(250));
+    says(&mut session, "go on", "Hello");
+    session.send_control('c').unwrap();
+    session.exp_string("stopped").unwrap();
+    wait(up.upstream.left(1));
+    assert_eq!(up.upstream.requests()[2].json()["model"], "m2");
+    session.send_control('d').unwrap();
+    session.exp_eof().unwrap();
 }

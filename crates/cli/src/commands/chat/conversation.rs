@@ -13,9 +13,9 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Cmd, ColorMode, Config, Editor, Helper, KeyCode, KeyEvent, Modifiers};
 
-use super::session::Session;
 use super::slash::{self, COMMANDS, Line};
-use super::{ChatArgs, Context, statistics, transcript};
+use super::talk::Talk;
+use super::{Context, transcript};
 use crate::failure;
 use crate::output::Table;
 use crate::terminal::Style;
@@ -31,13 +31,12 @@ enum Next {
     End,
 }
 
-pub(super) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let session = Session::open(args, context)?;
+pub(super) fn run(partner: Box<dyn Talk>, context: &Context) -> anyhow::Result<ExitCode> {
     context.interrupt.never_end();
-    let mut conversation = Conversation { session, context };
+    let mut conversation = Conversation { partner, context };
     context.out.line(format!(
         "{}: /help lists commands, Ctrl-D ends",
-        conversation.session.name()
+        conversation.partner.name()
     ))?;
     let mut editor = Lines::open(&context.settings.home, context.terminal.colours())?;
     while let Some(line) = editor.next()? {
@@ -49,7 +48,7 @@ pub(super) fn run(args: &ChatArgs, context: &Context) -> anyhow::Result<ExitCode
 }
 
 struct Conversation<'a> {
-    session: Session,
+    partner: Box<dyn Talk>,
     context: &'a Context,
 }
 
@@ -60,34 +59,30 @@ impl Conversation<'_> {
             Line::Say(text) => self.say(text)?,
             Line::Help => self.help()?,
             Line::Clear => {
-                self.session.clear();
+                self.partner.clear();
                 self.note("the conversation is forgotten")?;
             }
             Line::System(None) => {
                 let text = self
-                    .session
+                    .partner
                     .system()
                     .unwrap_or("no instructions")
                     .to_owned();
                 self.note(&text)?;
             }
             Line::System(Some(text)) => {
-                self.session
+                self.partner
                     .set_system(Some(text).filter(|&text| text != "-"));
                 self.note("the instructions hold from the next answer on")?;
             }
             Line::Model(None) => {
-                let folder = format!(
-                    "{}, {}",
-                    self.session.name(),
-                    self.session.folder().display()
-                );
-                self.note(&folder)?;
+                let about = self.partner.about();
+                self.note(&about)?;
             }
             Line::Model(Some(name)) => self.switch(name)?,
             Line::Save(file) => self.save(Path::new(file))?,
             Line::Stats => {
-                let table = statistics::totals(&self.session);
+                let table = self.partner.totals();
                 self.context.out.table(&table)?;
             }
             Line::Exit => return Ok(Next::End),
@@ -100,8 +95,8 @@ impl Conversation<'_> {
     fn say(&mut self, text: &str) -> anyhow::Result<()> {
         let out = &self.context.out;
         match self
-            .session
-            .answer(text.to_owned(), self.context, |piece| out.piece(piece))
+            .partner
+            .say(text.to_owned(), self.context, &mut |piece| out.piece(piece))
         {
             Ok(answer) => {
                 out.piece(if answer.text.ends_with('\n') {
@@ -119,17 +114,17 @@ impl Conversation<'_> {
     }
 
     fn switch(&mut self, name: &str) -> anyhow::Result<()> {
-        match self.session.switch(name, self.context) {
-            Ok(()) => self.note(&format!("{} goes on", self.session.name())),
+        match self.partner.switch(name, self.context) {
+            Ok(()) => self.note(&format!("{} goes on", self.partner.name())),
             Err(error) => {
                 failure::report(&error);
-                self.note(&format!("{} stays", self.session.name()))
+                self.note(&format!("{} stays", self.partner.name()))
             }
         }
     }
 
     fn save(&self, file: &Path) -> anyhow::Result<()> {
-        match transcript::write(file, self.session.name(), &self.session.messages()) {
+        match transcript::write(file, &self.partner.name(), &self.partner.messages()) {
             Ok(()) => self.note(&format!("written to {}", file.display())),
             Err(error) => {
                 failure::report(

@@ -13,8 +13,10 @@ use inhouse_engine::{
 use inhouse_text::{ChatTemplate, Message, TemplateOptions, Tokenizer};
 
 use super::sampling_flags::SamplingFlags;
-use super::{ChatArgs, Context};
+use super::talk::{OnText, Said, Talk};
+use super::{ChatArgs, Context, statistics};
 use crate::commands::model_flags::{self, ComputeFlags};
+use crate::output::Table;
 
 /// A conversation with a loaded model.
 pub(super) struct Session {
@@ -61,7 +63,7 @@ pub(super) struct Answer {
 impl Session {
     pub(super) fn open(args: &ChatArgs, context: &Context) -> anyhow::Result<Self> {
         Ok(Self {
-            loaded: Loaded::open(&args.model, args.raw, args.compute, context)?,
+            loaded: Loaded::open(args.local_model(), args.raw, args.compute, context)?,
             compute: args.compute,
             sampling: args.sampling.clone(),
             raw: args.raw,
@@ -86,7 +88,7 @@ impl Session {
         self.turns.push(Message::user(prompt));
         let ids = match ids {
             Some(ids) => ids.map_err(Into::into),
-            None => self.loaded.chat_ids(&self.messages()),
+            None => self.loaded.chat_ids(&self.conversation()),
         };
         let answer =
             ids.and_then(|ids| self.loaded.generate(&ids, &self.sampling, context, on_text));
@@ -100,26 +102,8 @@ impl Session {
         answer
     }
 
-    /// Lets another model go on with the same conversation.
-    pub(super) fn switch(&mut self, name: &str, context: &Context) -> anyhow::Result<()> {
-        self.loaded = Loaded::open(name, self.raw, self.compute, context)?;
-        Ok(())
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.turns.clear();
-    }
-
-    pub(super) fn set_system(&mut self, text: Option<&str>) {
-        self.system = text.map(str::to_owned);
-    }
-
-    pub(super) fn system(&self) -> Option<&str> {
-        self.system.as_deref()
-    }
-
     /// The instructions, where there are any, and all turns.
-    pub(super) fn messages(&self) -> Vec<Message> {
+    fn conversation(&self) -> Vec<Message> {
         let system = self
             .system
             .iter()
@@ -127,12 +111,8 @@ impl Session {
         system.chain(self.turns.iter().cloned()).collect()
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(super) fn model_name(&self) -> &str {
         &self.loaded.name
-    }
-
-    pub(super) fn folder(&self) -> &Path {
-        self.loaded.model.folder()
     }
 
     pub(super) fn model(&self) -> &Model {
@@ -148,8 +128,57 @@ impl Session {
         self.loaded.sequence.ids().len()
     }
 
-    pub(super) fn totals(&self) -> Totals {
+    pub(super) fn counts(&self) -> Totals {
         self.totals
+    }
+}
+
+impl Talk for Session {
+    fn name(&self) -> String {
+        self.loaded.name.clone()
+    }
+
+    fn about(&self) -> String {
+        let folder = self.loaded.model.folder();
+        format!("{}, {}", self.loaded.name, folder.display())
+    }
+
+    fn say(
+        &mut self,
+        prompt: String,
+        context: &Context,
+        on_text: OnText<'_>,
+    ) -> anyhow::Result<Said> {
+        let answer = self.answer(prompt, context, on_text)?;
+        Ok(Said {
+            text: answer.text,
+            interrupted: answer.interrupted,
+        })
+    }
+
+    fn switch(&mut self, name: &str, context: &Context) -> anyhow::Result<()> {
+        self.loaded = Loaded::open(name, self.raw, self.compute, context)?;
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.turns.clear();
+    }
+
+    fn system(&self) -> Option<&str> {
+        self.system.as_deref()
+    }
+
+    fn set_system(&mut self, text: Option<&str>) {
+        self.system = text.map(str::to_owned);
+    }
+
+    fn messages(&self) -> Vec<Message> {
+        self.conversation()
+    }
+
+    fn totals(&self) -> Table {
+        statistics::totals(self)
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn show(session: &Session, answer: &Answer, terminal: Terminal) {
     };
     let line = format!(
         "[{}: loaded in {}; {} read at {} tokens/s, first token after {}; {} written at {} tokens/s; {}]",
-        session.name(),
+        session.model_name(),
         seconds(session.load_time().as_secs_f64()),
         count(timings.prefill_tokens, "token"),
         rate(timings.prefill_tokens_per_second()),
@@ -41,7 +41,7 @@ fn reason(reason: FinishReason) -> &'static str {
 pub(super) fn json(session: &Session, answer: &Answer) -> Value {
     let (usage, timings) = (&answer.finish.usage, &answer.finish.timings);
     json!({
-        "model": session.name(),
+        "model": session.model_name(),
         "text": answer.text,
         "finish_reason": reason(answer.finish.reason),
         "stop": answer.stop_string,
@@ -65,7 +65,7 @@ pub(super) fn json(session: &Session, answer: &Answer) -> Value {
 
 /// What `/stats` shows.
 pub(super) fn totals(session: &Session) -> Table {
-    let (totals, info) = (session.totals(), session.model().info());
+    let (totals, info) = (session.counts(), session.model().info());
     let rate = |tokens: usize, time: f64| {
         if time > 0.0 {
             tokens as f64 / time
@@ -83,7 +83,10 @@ pub(super) fn totals(session: &Session) -> Table {
     };
     let cached = session.cached_tokens();
     let mut table = Table::facts();
-    table.row(["model", &format!("{}, {}", session.name(), info.model_type)]);
+    table.row([
+        "model",
+        &format!("{}, {}", session.model_name(), info.model_type),
+    ]);
     table.row([
         "computed by",
         &format!("{} with {}", info.isa, count(info.threads, "thread")),

@@ -43,12 +43,6 @@ pub(crate) struct ChatArgs {
     /// Give the prompt to the model as it is: no chat template, and special tokens in it are control
     #[arg(long)]
     raw: bool,
-    #[command(flatten)]
-    sampling: SamplingFlags,
-    #[command(flatten)]
-    compute: ComputeFlags,
-    #[command(flatten)]
-    route: RouteFlags,
     /// Print one JSON object at the end: text, finish reason, usage and timings; through the router also provider, zone
     /// and cost
     #[arg(long)]
@@ -56,6 +50,12 @@ pub(crate) struct ChatArgs {
     /// Print statistics to stderr also where that is not a terminal
     #[arg(long)]
     stats: bool,
+    #[command(flatten)]
+    sampling: SamplingFlags,
+    #[command(flatten)]
+    compute: ComputeFlags,
+    #[command(flatten)]
+    route: RouteFlags,
 }
 
 impl ChatArgs {

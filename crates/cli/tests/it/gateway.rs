@@ -541,3 +541,20 @@ fn squeezed(text: &str) -> String {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     text.lines().map(|line| words(line) + "\n").collect()
 }
+
+/// A provider of one's own has the prices that the configuration gives it, by its name.
+#[test]
+fn prices_hold_for_a_provider_of_any_name() {
+    let up = Answering::start();
+    let user = User::new();
+    user.write(
+        "router.config.json",
+        &format!(
+            r#"{{"providers": {{"mine": {{"type": "custom", "baseUrl": "{}/v1", "models": {{"default": "m1"}}}}}},
+                "prices": {{"mine": {{"m1": {{"input": 1, "output": 2}}}}}}}}"#,
+            up.url()
+        ),
+    );
+    let answer = user.online_json(&["chat", "hello", "--provider", "mine", "--json"]);
+    assert_eq!(answer["cost"], "0.000013");
+}

@@ -23,11 +23,11 @@ pub(crate) struct ExplainArgs {
     /// The request: JSON with model, messages and metadata; - is stdin
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    #[command(flatten)]
-    route: RouteFlags,
     /// Print JSON; amounts are strings of dollars, null where unknown
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    route: RouteFlags,
 }
 
 pub(super) fn run(args: ExplainArgs, context: &Context) -> anyhow::Result<ExitCode> {

@@ -227,6 +227,23 @@ fn the_engine_answers_through_the_router() {
     assert!(!answer["text"].as_str().unwrap().is_empty());
 }
 
+/// A configuration that happens to be there sends no prompt anywhere.
+#[test]
+fn without_flags_the_engine_answers_alone() {
+    let up = Answering::start();
+    let user = user_with(&up, "cloud", "");
+    let folder = crate::support::zoo("phi4mini-int4");
+    let engine = ["chat", "hello there", "-m", folder.to_str().unwrap()];
+    let mut alone = engine.to_vec();
+    alone.extend(["--max-tokens", "5", "--json"]);
+    let answer = user.online_json(&alone);
+    assert!(answer.get("provider").is_none(), "{answer}");
+    assert_eq!(up.upstream.n_connections(), 0);
+
+    let named = ["chat", "hello", "--config", "router.config.json", "--json"];
+    assert_eq!(user.online_json(&named)["provider"], "litellm");
+}
+
 #[test]
 fn flags_of_the_engine_alone_are_wrong_usage() {
     let user = User::new();

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::{Answering, User, wait, zoo};
@@ -130,9 +131,8 @@ fn several_lines_are_one_prompt() {
     assert_eq!(talk["messages"][0]["content"], "one\ntwo");
 }
 
-#[test]
-fn a_conversation_through_the_router_remembers_and_stops() {
-    let up = Answering::start();
+/// A user whose one provider is `up`.
+fn user_with(up: &Answering) -> User {
     let user = User::new();
     user.write(
         "router.config.json",
@@ -141,6 +141,31 @@ fn a_conversation_through_the_router_remembers_and_stops() {
             up.url()
         ),
     );
+    user
+}
+
+#[test]
+fn control_c_stops_a_single_answer_and_its_upstream() {
+    let up = Answering::start();
+    up.upstream.always(up.streamed().silent_after(250));
+    let user = user_with(&up);
+    let command = program(&user, &["chat", "hello", "--provider", "up"]);
+    let mut session = spawn_command(command, Some(PATIENCE_MS)).unwrap();
+    session.exp_string("Hello").unwrap();
+    session.send_control('c').unwrap();
+    session.exp_string("cancelled]").unwrap();
+    session.exp_eof().unwrap();
+    let status = session.process().wait().unwrap();
+    assert!(matches!(status, WaitStatus::Exited(_, 130)), "{status:?}");
+    wait(up.upstream.left(1));
+    let receipts = user.json(&["receipts", "--json"]);
+    assert_eq!(receipts[0]["recipients"][0]["provider"], "up");
+}
+
+#[test]
+fn a_conversation_through_the_router_remembers_and_stops() {
+    let up = Answering::start();
+    let user = user_with(&up);
     let mut session = begin(program(&user, &["chat", "--provider", "up"]));
     says(&mut session, "hello", "Hello there");
     ready(&mut session);

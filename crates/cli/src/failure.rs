@@ -8,6 +8,8 @@ use inhouse_chat::ProviderError;
 use inhouse_config::ConfigError;
 use serde_json::Value;
 
+use crate::output::plain;
+
 /// A request that cannot be meant as it was written, found after the flags were parsed.
 #[derive(Debug)]
 pub(crate) struct UsageError(pub(crate) String);
@@ -118,7 +120,7 @@ fn said(error: &ProviderError) -> Option<String> {
         Err(_) if body.trim_start().starts_with('<') => return None,
         Err(_) => body.to_owned(),
     };
-    let line = one_line(&message).replace(char::is_control, "\u{fffd}");
+    let line = plain(&one_line(&message));
     let shown: String = line.chars().take(MOST_SAID).collect();
     let more = if shown.len() < line.len() { ".." } else { "" };
     (!shown.is_empty()).then(|| format!("{shown}{more}"))

@@ -9,6 +9,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::output::plain;
+
 /// Begins to show reports of this level and graver ones. Where it was begun before, that holds.
 pub(crate) fn start(level: LogLevel) {
     let most = match level {
@@ -80,12 +82,11 @@ struct Line {
 
 impl Line {
     fn text(&self) -> String {
-        let text = if self.fields.is_empty() {
-            self.message.clone()
+        if self.fields.is_empty() {
+            plain(&self.message)
         } else {
-            format!("{} ({})", self.message, self.fields)
-        };
-        text.replace(char::is_control, " ")
+            plain(&format!("{} ({})", self.message, self.fields))
+        }
     }
 }
 

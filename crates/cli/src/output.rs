@@ -48,6 +48,11 @@ fn harmless(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A name that somebody else chose, for a table or a message: one line that moves no cursor.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// Where a column's text stands.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Align {
@@ -157,6 +162,11 @@ mod tests {
             harmless("\u{1b}]0;x\u{7}\u{9b}1m\r"),
             "\u{fffd}]0;x\u{fffd}\u{fffd}1m\u{fffd}"
         );
+    }
+
+    #[test]
+    fn names_of_others_keep_to_their_line() {
+        assert_eq!(plain("a\u{1b}[2J\nb"), "a\u{fffd}[2J\u{fffd}b");
     }
 
     #[test]

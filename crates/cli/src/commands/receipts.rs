@@ -9,7 +9,7 @@ use inhouse_ledger::receipts::Entry;
 use serde_json::{Value, json};
 
 use super::{Context, ledger};
-use crate::output::{Align, Table, bytes};
+use crate::output::{Align, Table, bytes, plain};
 
 /// Show where each request went, the newest first
 ///
@@ -69,7 +69,7 @@ fn show(entries: &[Entry], context: &Context) -> anyhow::Result<()> {
         table.row([
             seq.to_string(),
             ledger::time(receipt.at),
-            receipt.request.clone(),
+            plain(&receipt.request),
             receipt.ceiling.to_string(),
             receipt.used.map_or("-".into(), |zone| zone.to_string()),
             if recipients.is_empty() {
@@ -78,7 +78,7 @@ fn show(entries: &[Entry], context: &Context) -> anyhow::Result<()> {
                 recipients.join(", ")
             },
             ledger::shown(receipt.cost),
-            receipt.rule.clone().unwrap_or_else(|| "-".into()),
+            receipt.rule.as_deref().map_or("-".into(), plain),
         ]);
     }
     Ok(context.out.table(&table)?)

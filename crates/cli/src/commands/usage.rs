@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Context, ledger};
 use crate::failure::UsageError;
-use crate::output::{Align, Table, count};
+use crate::output::{Align, Table, count, plain};
 
 /// Show what was asked, what it took, what it cost, and what local answers saved
 ///
@@ -131,7 +131,7 @@ fn entries(name: &str, row: &ReportRow) -> [String; 8] {
         _ => "unknown".to_owned(),
     };
     [
-        name.to_owned(),
+        plain(name), // agents choose theirs
         row.attempts.to_string(),
         row.failed.to_string(),
         row.cached.to_string(),

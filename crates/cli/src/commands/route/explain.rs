@@ -15,7 +15,7 @@ use crate::commands::gateway::Gateway;
 use crate::commands::model_flags::ComputeFlags;
 use crate::commands::route_flags::RouteFlags;
 use crate::commands::{Context, ledger};
-use crate::output::{Align, Table};
+use crate::output::{Align, Table, plain};
 
 /// Show who would answer a request, who would not, and why; nothing is sent
 #[derive(Args, Debug)]
@@ -110,11 +110,11 @@ fn entries(considered: &Considered) -> [String; 6] {
         considered
             .place
             .map_or_else(none, |place| place.to_string()),
-        considered.provider.to_string(),
-        model.map_or_else(none, ToString::to_string),
+        plain(considered.provider.as_str()),
+        model.map_or_else(none, |model| plain(model.as_str())),
         considered.zone.map_or_else(none, |zone| zone.to_string()),
         cost.unwrap_or_else(none),
-        considered.why.clone(),
+        plain(&considered.why),
     ]
 }
 

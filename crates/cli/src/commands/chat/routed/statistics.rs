@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use crate::commands::ledger;
-use crate::output::{count, seconds};
+use crate::output::{count, plain, seconds};
 use crate::terminal::{Style, Terminal};
 
 /// One line on stderr, and one for each thing that was left out or changed on the way.
@@ -28,23 +28,24 @@ pub(in crate::commands::chat) fn show(answer: &Answer, terminal: Terminal) {
         cost(metadata),
         reason(answer.stop.as_ref()),
     );
-    eprintln!("{}", terminal.err(Style::Dim, &line));
+    eprintln!("{}", terminal.err(Style::Dim, &plain(&line)));
     notes(answer, terminal);
 }
 
 /// What was left out or changed on the way, on stderr.
 pub(in crate::commands::chat) fn notes(answer: &Answer, terminal: Terminal) {
     for note in &answer.metadata.notes {
-        eprintln!("{}", terminal.err(Style::Dim, &format!("[{note}]")));
+        let note = plain(&format!("[{note}]"));
+        eprintln!("{}", terminal.err(Style::Dim, &note));
     }
 }
 
 /// `up m1, cloud`.
 pub(super) fn who(metadata: &AnswerMetadata) -> String {
-    format!(
+    plain(&format!(
         "{} {}, {}",
         metadata.provider, metadata.model, metadata.zone
-    )
+    ))
 }
 
 fn cost(metadata: &AnswerMetadata) -> String {

@@ -524,6 +524,11 @@ fn providers_are_listed_and_tested() {
         "there is no provider nobody",
     );
     check(
+        &["providers", "test", "openai"],
+        "status: 1\n",
+        "openai is not configured",
+    );
+    check(
         &["providers", "test", "onnx"],
         "status: 1\n",
         "onnx-local is in this program",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use inhouse_chat::{Failure, Phase, ProviderError};
-use inhouse_config::canonical_name;
+use inhouse_config::{ProviderKind, canonical_name};
 use inhouse_policy::Zone;
 use inhouse_providers::{CheckReport, Remote};
 use inhouse_router::Provider;
@@ -88,6 +88,9 @@ fn nobody(wanted: Option<&str>, json: bool, context: &Context) -> anyhow::Result
             anyhow::bail!(
                 "onnx-local is in this program, and has nothing to be reached; inhouse doctor tells of it"
             )
+        }
+        Some(name) if ProviderKind::of_name(name).is_some() => {
+            anyhow::bail!("{name} is not configured; inhouse providers says what it lacks")
         }
         Some(name) => {
             let message =

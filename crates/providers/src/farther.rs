@@ -34,9 +34,18 @@ const OTHERS: [&str; 9] = [
 /// Fields that have a provider keep what it was told (OpenAI).
 const KEEPING: [&str; 3] = ["store", "background", "conversation"];
 
+/// Fields that have a provider search the web (OpenAI).
+const SEARCHING: [&str; 1] = ["web_search_options"];
+
+/// Fields that hold what was said, in all protocols.
+const CONVERSATIONS: [&str; 4] = ["messages", "system", "input", "contents"];
+
+/// Parts of what was said that are read, whatever is in them: arguments of tools, notes of where words are from.
+const ONLY_READ: [&str; 5] = ["input", "arguments", "args", "annotations", "citations"];
+
 const TAKE_OUT: &str = "take it out, or let the request go to another provider";
 
-/// Refuses a `body` that leads farther than `zone`, and has OpenAI keep nothing that promises to.
+/// Refuses a `body` that leads farther than `zone`, and has OpenAI keep nothing where that is promised.
 ///
 /// # Errors
 ///
@@ -45,46 +54,48 @@ pub(crate) fn fence(zone: Zone, dialect: Dialect, body: &mut Fields) -> Result<(
     if zone == Zone::Cloud {
         return Ok(()); // there is nothing beyond
     }
-    let farther = |field, why, advice| {
-        Err(Farther {
-            field,
-            why,
-            zone,
-            advice,
-        })
-    };
-    let said = |name: &&&str| body.get(**name).is_some_and(says_something);
-    if let Some(field) = OTHERS.iter().find(said) {
-        return farther(field, "has the provider ask somebody else", TAKE_OUT);
-    }
-    if has_remote_tools(body) {
-        return farther("tools", "has the provider ask somebody else", TAKE_OUT);
-    }
+    let asks = "has the provider ask somebody else";
+    refuse(zone, asks, TAKE_OUT, stated(body, &OTHERS))?;
+    refuse(
+        zone,
+        asks,
+        TAKE_OUT,
+        has_remote_tools(body).then_some("tools"),
+    )?;
     if zone == Zone::CloudNoRetention {
-        if let Some(field) = KEEPING.iter().find(said) {
-            return farther(field, "has the provider keep the request", TAKE_OUT);
-        }
+        let keeps = "has the provider keep the request";
+        refuse(zone, keeps, TAKE_OUT, stated(body, &KEEPING))?;
         if dialect == Dialect::OpenAiResponses {
             body.insert("store".to_owned(), Value::Bool(false)); // unsaid, it keeps them for thirty days
         }
         return Ok(());
     }
-    if body.get("web_search_options").is_some_and(says_something) {
-        return farther(
-            "web_search_options",
-            "has the provider search the web",
-            TAKE_OUT,
-        );
-    }
-    if has_address(body.get("messages")) {
-        let advice = "send what is there instead, as data:..;base64,..";
-        return farther(
-            "messages",
-            "has an address for the provider to fetch",
-            advice,
-        );
-    }
-    Ok(())
+    let searches = "has the provider search the web";
+    refuse(zone, searches, TAKE_OUT, stated(body, &SEARCHING))?;
+    let fetches = "has an address for the provider to fetch";
+    let inline = "send what is there instead, as data:..;base64,..";
+    refuse(zone, fetches, inline, with_address(body))
+}
+
+fn refuse(
+    zone: Zone,
+    why: &'static str,
+    advice: &'static str,
+    field: Option<&'static str>,
+) -> Result<(), Farther> {
+    let farther = |field| Farther {
+        field,
+        why,
+        zone,
+        advice,
+    };
+    field.map_or(Ok(()), |field| Err(farther(field)))
+}
+
+/// The first of `names` that says something in `body`.
+fn stated(body: &Fields, names: &[&'static str]) -> Option<&'static str> {
+    let mut names = names.iter().copied();
+    names.find(|name| body.get(*name).is_some_and(says_something))
 }
 
 fn says_something(value: &Value) -> bool {
@@ -107,12 +118,11 @@ fn has_remote_tools(body: &Fields) -> bool {
     })
 }
 
-/// Whether a part of a message is somewhere else (`image_url`, `file_uri`). Words and arguments of tools are no parts, so
-/// addresses in them are only read.
-fn has_address(messages: Option<&Value>) -> bool {
-    let messages = messages.and_then(Value::as_array).into_iter().flatten();
-    let content = messages.filter_map(|message| message.get("content")?.as_array());
-    content.flatten().any(leads_away)
+/// The field with a part that is somewhere else (`image_url`, `fileUri`). Addresses in words and in arguments of tools are
+/// only read.
+fn with_address(body: &Fields) -> Option<&'static str> {
+    let mut names = CONVERSATIONS.into_iter();
+    names.find(|name| body.get(*name).is_some_and(leads_away))
 }
 
 /// Nesting is bounded by whoever parsed the request.
@@ -120,6 +130,7 @@ fn leads_away(part: &Value) -> bool {
     match part {
         Value::Array(parts) => parts.iter().any(leads_away),
         Value::Object(fields) => fields.iter().any(|(name, value)| match value {
+            _ if ONLY_READ.contains(&name.as_str()) => false,
             Value::String(text) if is_name_of_address(name) => !is_inline(text),
             inner => leads_away(inner),
         }),

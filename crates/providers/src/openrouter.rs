@@ -47,6 +47,19 @@ impl Manner for OpenRouter {
         Dialect::OpenAiChat
     }
 
+    /// Models of these names search the web, at somebody else's.
+    fn zone(&self, zone: Zone, model: &ModelName) -> Zone {
+        match model
+            .as_str()
+            .trim()
+            .to_ascii_lowercase()
+            .ends_with(":online")
+        {
+            true => Zone::Cloud,
+            false => zone,
+        }
+    }
+
     fn chat_url(&self, base: &Url, _dialect: Dialect, _model: &ModelName, _stream: bool) -> Url {
         completions(base)
     }

@@ -1,6 +1,9 @@
 //! No field of a request leads farther than its provider's zone.
 
-use inhouse_chat::{Block, BlockKind, ChatRequest, Dialect, Extra, Failure, Message, Source, Tool};
+use inhouse_chat::{
+    Block, BlockKind, ChatRequest, Dialect, Extra, Failure, Message, Role, Source, Tool,
+};
+use inhouse_policy::Zone;
 use inhouse_testing::Upstream;
 use serde_json::{Value, json};
 
@@ -116,6 +119,38 @@ async fn addresses_that_are_only_read_are_no_matter() {
     let schema = json!({"type": "object", "properties": {"url": {"type": "string"}}});
     request.tools.push(Tool::new("fetch", schema));
     refused_below("custom", 0, request).await;
+}
+
+#[tokio::test]
+async fn addresses_are_found_in_every_protocol() {
+    let url = || "https://evil.example/a.png";
+    for kind in ["openai", "anthropic", "gemini"] {
+        assert_eq!(sent(kind, "lan", with_picture(url())).await, None, "{kind}");
+        let call = Block::tool_use("t1", "fetch", json!({"url": url()}));
+        let request = ChatRequest::new(
+            "m",
+            [
+                Message::user(PROMPT),
+                Message::new(Role::Assistant, vec![call]),
+                Message::new(Role::User, vec![Block::tool_result("t1", url())]),
+            ],
+        );
+        assert!(sent(kind, "lan", request).await.is_some(), "{kind}");
+    }
+    let responses = ChatRequest {
+        extra: with_fields_of(Dialect::OpenAiResponses, json!({"truncation": "auto"})).extra,
+        ..with_picture(url())
+    };
+    assert_eq!(sent("openai", "lan", responses).await, None);
+}
+
+#[test]
+fn a_model_that_searches_the_web_is_in_the_cloud() {
+    let said = json!({"type": "openrouter", "preferences": {"zdr": true}});
+    let remote = try_remote(&network(), said).unwrap();
+    let zone = |model: &str| inhouse_router::Provider::zone(&remote, &model.into());
+    assert_eq!(zone("openai/gpt-4o"), Zone::CloudNoRetention);
+    assert_eq!(zone("openai/gpt-4o:online"), Zone::Cloud);
 }
 
 #[tokio::test]

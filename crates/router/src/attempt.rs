@@ -20,6 +20,9 @@ pub(crate) struct Begun {
     pub(crate) execution_providers: Vec<String>,
 }
 
+/// Starts and empty parts that come before an answer has begun. Usual are two.
+const MOST_BEFORE: usize = 1_024;
+
 /// Makes one attempt, to be over by `deadline`, and waits until something of the answer is there. An upstream that fails before that has shown
 /// the caller nothing, so somebody else can still answer.
 pub(crate) async fn begin(
@@ -68,6 +71,9 @@ async fn open(member: &Member, call: Call) -> Result<(Answering, Vec<Event>), Pr
         let begun = has_begun(&event);
         if event != Event::Ping {
             head.push(event);
+        }
+        if head.len() > MOST_BEFORE && !begun {
+            return Err(ProviderError::new(member.name(), Failure::Garbled));
         }
         if begun {
             return Ok((answering, head));

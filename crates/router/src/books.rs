@@ -72,7 +72,7 @@ impl Job {
             about: About {
                 key: caller.key.clone(),
                 agent: metadata.agent_type.clone(),
-                session: metadata.session.clone(),
+                session: metadata.session.as_deref().map(fingerprint),
                 user: metadata.user.as_deref().map(fingerprint),
                 asked: plan.asked_model.clone(),
                 prompt_tokens: plan.facts.prompt_tokens,

@@ -120,11 +120,18 @@ impl Breakers {
     fn circuit(&self, provider: &ProviderName, model: &ModelName) -> Arc<Circuit> {
         let mut circuits = crate::lock(&self.circuits);
         // Callers choose names of models, so there must be an end: those that are well are as good as new ones.
-        if circuits.len() >= crate::MOST_NAMES {
+        let name = (provider.clone(), model.clone());
+        if circuits.len() >= crate::MOST_NAMES && !circuits.contains_key(&name) {
             circuits.retain(|_, circuit| !circuit.is_well());
+            if circuits.len() >= crate::MOST_NAMES {
+                circuits.retain(|_, circuit| !circuit.is_closed());
+            }
+            if circuits.len() >= crate::MOST_NAMES {
+                circuits.clear(); // some that are ill are asked again: better than memory without end
+            }
         }
         let circuit = circuits
-            .entry((provider.clone(), model.clone()))
+            .entry(name)
             .or_insert_with(|| Arc::new(Circuit::closed(self.config)));
         Arc::clone(circuit)
     }
@@ -144,6 +151,10 @@ impl Circuit {
 
     fn is_well(&self) -> bool {
         matches!(*crate::lock(&self.state), State::Closed { failures: 0, .. })
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(*crate::lock(&self.state), State::Closed { .. })
     }
 
     /// Whether the attempt is the probe.
@@ -186,6 +197,11 @@ impl Circuit {
 }
 
 impl Pass {
+    /// Whether it finds out if the provider is well again.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.probe
+    }
+
     /// The attempt went well.
     pub(crate) fn succeeded(mut self) {
         self.told = true;

@@ -50,15 +50,17 @@ pub(crate) struct Kept {
 
 impl CacheKey {
     /// The key of `request` for a caller who showed `caller_key`, under `ceiling`, answered by the first of `candidates`.
+    /// `rule` is the one that applies, for it may say what the request does not (`maxTokens`, `temperature`).
     /// Neither callers nor zones share answers: an answer can tell what was asked. Whether it is streamed does not matter.
     pub(crate) fn of(
         request: &ChatRequest,
         caller_key: Option<&str>,
         ceiling: Zone,
         candidate: (&ProviderName, &ModelName),
+        rule: Option<usize>,
     ) -> Self {
         let mut digest = Digesting(Sha256::new());
-        (caller_key, ceiling, candidate).hash(&mut digest);
+        (caller_key, ceiling, candidate, rule).hash(&mut digest);
         (&request.model, &request.messages, &request.tools).hash(&mut digest);
         (&request.tool_choice, &request.sampling, request.max_tokens).hash(&mut digest);
         (&request.stop, &request.response_format, &request.reasoning).hash(&mut digest);
@@ -212,7 +214,7 @@ mod tests {
     use inhouse_chat::{Extra, Message, Real, StopReason, Usage};
 
     fn key(request: &ChatRequest) -> CacheKey {
-        CacheKey::of(request, None, Zone::Cloud, (&"p".into(), &"m".into()))
+        CacheKey::of(request, None, Zone::Cloud, (&"p".into(), &"m".into()), None)
     }
 
     fn asked(text: &str) -> ChatRequest {
@@ -262,9 +264,10 @@ mod tests {
             change(|r| r.sampling.seed = Some(1)),
             change(|r| r.max_tokens = Some(9)),
             change(|r| r.stop.push("x".into())),
-            CacheKey::of(&base, Some("key-1"), Zone::Cloud, (&p, &m)),
-            CacheKey::of(&base, None, Zone::Device, (&p, &m)),
-            CacheKey::of(&base, None, Zone::Cloud, (&q, &m)),
+            CacheKey::of(&base, Some("key-1"), Zone::Cloud, (&p, &m), None),
+            CacheKey::of(&base, None, Zone::Device, (&p, &m), None),
+            CacheKey::of(&base, None, Zone::Cloud, (&p, &m), Some(0)),
+            CacheKey::of(&base, None, Zone::Cloud, (&q, &m), None),
         ];
         let distinct: BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());

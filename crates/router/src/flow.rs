@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::attempt::Begun;
 use crate::books::{self, Attempt, Ended, Job};
 use crate::cache::{CacheKey, Kept};
-use crate::plan::Plan;
+use crate::plan::{Plan, Why};
 use crate::provider::EventStream;
 use crate::router::Inner;
 use crate::run::{self, Run};
@@ -33,6 +33,10 @@ pub(crate) async fn answer(
             caller.key.as_deref(),
             plan.guarded.ceiling().zone(),
             candidate,
+            match plan.why {
+                Why::Rule(index, _) => Some(index),
+                Why::Named | Why::Mode(_) => None,
+            },
         ))
     };
     let copy = inner.cache.as_ref().map(|_| request.clone());

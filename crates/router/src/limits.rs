@@ -14,6 +14,9 @@ pub(crate) struct RateLimit {
     pub(crate) tokens_per_minute: Option<u64>,
 }
 
+/// For so many minutes at most a provider is left alone for what one answer took.
+const MOST_DEBT_MINUTES: f64 = 10.0;
+
 /// Buckets of one provider.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
@@ -83,7 +86,9 @@ impl Bucket {
     fn give(&self, amount: f64, now: Instant) {
         let mut state = crate::lock(&self.state);
         self.refill(&mut state, now);
-        state.0 = (state.0 + amount).min(self.per_minute);
+        // A provider that claims more than it can have taken must not keep itself from being asked for ever.
+        let most_debt = -MOST_DEBT_MINUTES * self.per_minute;
+        state.0 = (state.0 + amount).clamp(most_debt, self.per_minute);
     }
 
     fn refill(&self, state: &mut (f64, Instant), now: Instant) {

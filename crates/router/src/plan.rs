@@ -5,7 +5,7 @@ mod sketch;
 use std::fmt;
 use std::sync::Arc;
 
-use inhouse_chat::{ChatRequest, Metadata, ModelName, ProviderName, Real};
+use inhouse_chat::{ChatRequest, Fields, Metadata, ModelName, ProviderName, Real, Reasoning};
 use inhouse_config::{Mode, Rule};
 use inhouse_policy::{Ceiling, Demand, Guarded, Mask, Verdict, Zone};
 
@@ -77,7 +77,25 @@ impl fmt::Display for Why {
 }
 
 /// Answers without a bound of their own are taken to be no longer than this when money is reserved.
-const USUAL_MOST_OUTPUT: u64 = 4_096;
+/// It is what a request to Anthropic without a bound gets, as one is demanded there.
+const USUAL_MOST_OUTPUT: u64 = 8_192;
+
+/// The most tokens that are written for `request`: what it says itself, else what its provider's configuration says, else
+/// the usual; and that as often as it asks for answers (OpenAI's `n`, Gemini's `candidateCount`).
+pub(super) fn most_output(request: &ChatRequest, configured: Option<u32>) -> u64 {
+    let usual = || match request.reasoning {
+        Some(Reasoning::Budget(budget)) => USUAL_MOST_OUTPUT.saturating_add(budget.into()),
+        _ => USUAL_MOST_OUTPUT,
+    };
+    let each = request.max_tokens.or(configured);
+    let fields = request.extra.get().map(|(_, fields)| fields);
+    let count = |fields: &Fields| {
+        let of_gemini = || fields.get("generationConfig")?.get("candidateCount");
+        fields.get("n").or_else(of_gemini)?.as_u64()
+    };
+    let n_answers = fields.and_then(count).unwrap_or(1).max(1);
+    each.map_or_else(usual, u64::from).saturating_mul(n_answers)
+}
 
 impl Inner {
     /// Plans `request`, or says why nobody may answer it.
@@ -94,15 +112,8 @@ impl Inner {
             apply(rule, &mut request);
         }
         let (ceiling, masked) = self.ceiling(&request, caller, rule)?;
-        let max_output = request.max_tokens.map_or(USUAL_MOST_OUTPUT, u64::from);
-        let sketch = Sketch::new(
-            self,
-            &request,
-            &facts,
-            &ceiling,
-            rule.map(|(_, rule)| rule),
-            max_output,
-        );
+        let max_output = most_output(&request, None);
+        let sketch = Sketch::new(self, &request, &facts, &ceiling, rule.map(|(_, rule)| rule));
         let (candidates, mut skipped) = sketch.finish();
         let (candidates, unfit) = match &why {
             Why::Mode(mode) => self.order(candidates, *mode),

@@ -36,6 +36,13 @@ enum Stopped {
     NotMade,
 }
 
+impl Stopped {
+    /// Whether everybody else would fail as well.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Failed(error) if !error.kind.worth_falling_back())
+    }
+}
+
 /// What is done after a failure.
 #[derive(Debug, PartialEq)]
 enum Next {
@@ -149,6 +156,7 @@ impl<'a> Run<'a> {
         tokio::select! {
             done = &mut first => match done {
                 Ok(answer) => return Ok(answer),
+                Err(stopped) if stopped.is_final() => return Err(stopped),
                 Err(stopped) => {
                     self.note(stopped);
                     return self.attempt(other, last).await;
@@ -163,6 +171,7 @@ impl<'a> Run<'a> {
         };
         match one {
             Ok(answer) => Ok(answer),
+            Err((stopped, _)) if stopped.is_final() => Err(stopped),
             Err((stopped, was_first)) => {
                 self.note(stopped);
                 if was_first { second.await } else { first.await }
@@ -192,7 +201,7 @@ impl<'a> Run<'a> {
             self.pass_over(candidate, PassedOver::Beyond(beyond.zone, beyond.ceiling))
         })?;
         self.wait_for_rate(candidate, last).await?;
-        let attempt = Attempt::open(self.job, candidate, pass).map_err(|refusal| {
+        let mut attempt = Attempt::open(self.job, candidate, pass).map_err(|refusal| {
             member
                 .limiter
                 .settle(self.plan.rate_tokens(), 0, Instant::now());
@@ -208,7 +217,10 @@ impl<'a> Run<'a> {
         };
         let deadline = self.inner.timeout.map(|timeout| self.job.started + timeout);
         match attempt::begin(member, call, self.plan.streamed, deadline).await {
-            Ok(begun) => Ok((begun, attempt)),
+            Ok(begun) => {
+                attempt.has_begun();
+                Ok((begun, attempt))
+            }
             Err(error) => {
                 attempt.failed(error.kind);
                 Err(Stopped::Failed(error))

@@ -96,11 +96,13 @@ fn push_words(words: &str, content: &mut Vec<Block>) {
 
 /// Words before the next call, the call, and what follows.
 fn next_call(text: &str) -> Option<(&str, (String, Value), &str)> {
-    let mut from = 0;
+    let (mut from, mut close) = (0, 0);
     loop {
         let open = from + text.get(from..)?.find(OPEN)?;
         let inside = open + OPEN.len();
-        let close = inside + text.get(inside..)?.find(CLOSE)?;
+        if close < inside {
+            close = inside + text.get(inside..)?.find(CLOSE)?; // looked for once, however many calls are opened before it
+        }
         if let Some(call) = parse_call(&text[inside..close]) {
             return Some((&text[..open], call, &text[close + CLOSE.len()..]));
         }

@@ -95,6 +95,17 @@ impl Attempt {
         &self.job
     }
 
+    /// Something of the answer is there. A probe has learned what it was for, and must not keep the circuit from others
+    /// for as long as its caller takes to read.
+    pub(crate) fn has_begun(&mut self) {
+        if let Some(pass) = self.pass.take_if(|pass| pass.is_probe()) {
+            pass.succeeded();
+            let Candidate { member, model, .. } = &self.candidate;
+            let breakers = &self.job.inner.breakers;
+            self.pass = breakers.admit(member.name(), model, Instant::now()).ok();
+        }
+    }
+
     /// Takes note of an event of the answer.
     pub(crate) fn saw(&mut self, event: &Event) {
         match event {
@@ -208,7 +219,7 @@ impl Attempt {
         let price = self.job.inner.price(member, *zone, model);
         match price {
             Some(price) => price.cost(usage, self.job.inner.clock.now()),
-            None => usage.charged,
+            None => usage.charged.filter(|charged| *charged >= Money::ZERO),
         }
     }
 

@@ -22,7 +22,6 @@ pub(super) struct Sketch<'a> {
     ceiling: Zone,
     rule: Option<&'a Rule>,
     conversation: Conversation,
-    max_output: u64,
     candidates: Vec<Candidate>,
     skipped: Vec<Skipped>,
     now: Timestamp,
@@ -36,7 +35,6 @@ impl<'a> Sketch<'a> {
         facts: &'a Facts,
         ceiling: &Ceiling,
         rule: Option<&'a Rule>,
-        max_output: u64,
     ) -> Self {
         Self {
             inner,
@@ -45,7 +43,6 @@ impl<'a> Sketch<'a> {
             ceiling: ceiling.zone(),
             rule,
             conversation: Conversation::of(request),
-            max_output,
             candidates: Vec::new(),
             skipped: Vec::new(),
             now: inner.clock.now(),
@@ -127,7 +124,8 @@ impl<'a> Sketch<'a> {
         let cached = inner
             .affinity
             .cached(self.conversation, member.name(), model, self.instant);
-        let expected_output = self.expected_output();
+        let most_output = super::most_output(self.request, member.config.max_tokens);
+        let expected_output = self.expected_output(most_output);
         let prompt = self.facts.prompt_tokens;
         let expected = price
             .as_ref()
@@ -138,8 +136,7 @@ impl<'a> Sketch<'a> {
             model: model.clone(),
             zone,
             expected,
-            worst: price
-                .and_then(|price| price.upper_bound(upper(prompt), self.max_output, self.now)),
+            worst: price.and_then(|price| price.upper_bound(upper(prompt), most_output, self.now)),
             quality: KnownModels::shipped()
                 .find(model)
                 .and_then(|known| known.quality()),
@@ -223,13 +220,13 @@ impl<'a> Sketch<'a> {
     }
 
     /// About how long the answer will be.
-    fn expected_output(&self) -> u64 {
+    fn expected_output(&self, most_output: u64) -> u64 {
         let usual = match self.facts.complexity.get() {
             Complexity::Low => 250,
             Complexity::Medium => 700,
             Complexity::High => 1_500,
         };
-        usual.min(self.max_output)
+        usual.min(most_output)
     }
 
     fn skip(&mut self, provider: &ProviderName, model: Option<ModelName>, why: PassedOver) {

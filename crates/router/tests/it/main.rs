@@ -3,6 +3,7 @@
 mod cache;
 mod egress;
 mod gateway;
+mod hostile;
 mod modes;
 mod money;
 mod old_router;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Report;
 use crate::json::{self, Node, Place, Value};
-use crate::{ConfigError, Env, Problem, RouterConfig};
+use crate::{ConfigError, Env, Problem, ProviderKind, RouterConfig};
 use crate::{check, complete, read, substitute};
 
 /// No configuration is longer; what is, is some other file.
@@ -183,6 +183,19 @@ impl Env for WithDotenv<'_> {
     }
 }
 
+/// Whether a variable of `.env` would send a key of the environment to its own address. Such a file may have come with
+/// a stranger's folder.
+fn leads_a_key_away(name: &str, env: &dyn Env) -> bool {
+    let kind = ProviderKind::ALL
+        .into_iter()
+        .find(|kind| kind.url_variable() == Some(name));
+    let keys = kind.map(ProviderKind::key_variables).unwrap_or_default();
+    keys.iter().any(|key| env.get(key).is_some())
+}
+
+const LEADS_AWAY: &str = "gives the address of a provider whose key is in the environment; it is not used: \
+                          put both in one place";
+
 fn with_dotenv<'a>(cwd: &Path, env: &'a dyn Env, report: &mut Report) -> WithDotenv<'a> {
     let mut file = BTreeMap::new();
     match text_of(&cwd.join(".env")) {
@@ -190,6 +203,9 @@ fn with_dotenv<'a>(cwd: &Path, env: &'a dyn Env, report: &mut Report) -> WithDot
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             for variable in dotenvy::from_read_iter(text.as_bytes()) {
                 match variable {
+                    Ok((name, _)) if leads_a_key_away(&name, env) => {
+                        report.warn(None, &json::Path::default().name(&name), LEADS_AWAY);
+                    }
                     Ok((name, value)) => drop(file.insert(name, value)),
                     Err(cause) => {
                         report.warn(line_of(text, &cause), &json::Path::default(), UNREAD)

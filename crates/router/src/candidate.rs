@@ -35,6 +35,9 @@ pub enum PassedOver {
     /// Named, but not there: not configured, or without a key.
     #[error("it is not configured, or has no key")]
     NotThere,
+    /// Nothing may leave this device, so nobody beyond it was built.
+    #[error("only this device is used (--local-only)")]
+    OnlyThisDevice,
     /// It does not have the model, and no default.
     #[error("it does not have {0}, and no default model is configured")]
     NoModel(ModelName),

@@ -8,6 +8,9 @@ use inhouse_ledger::{BudgetExceeded, LedgerError};
 use crate::StreamError;
 use crate::candidate::{PassedOver, Skipped};
 
+/// The most bytes that a name of a model, agent, session or user may have.
+pub(crate) const MOST_NAME: usize = 512;
+
 /// Why a request was not answered. Says nothing of what was in it.
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
@@ -17,6 +20,9 @@ pub enum RouteError {
         /// What was found, by kind and number.
         found: String,
     },
+    /// A name in the request is longer than any name is: it would be written to the ledger.
+    #[error("{0} has {1} bytes, and no name may have more than {MOST_NAME}")]
+    NameTooLong(&'static str, usize),
     /// Nobody may or can answer it. Nothing was sent.
     #[error(
         "nobody can answer this request under its ceiling {ceiling}{}",

@@ -1,6 +1,8 @@
 //! What a request needs, read from it without sending it anywhere.
 
-use inhouse_chat::{Block, BlockKind, ChatRequest, Complexity, Json, Reasoning, Source, Text};
+use inhouse_chat::{
+    Block, BlockKind, ChatRequest, Complexity, Json, Reasoning, ResponseFormat, Source, Text,
+};
 use serde_json::Value;
 
 use crate::classify;
@@ -44,6 +46,8 @@ impl<T: Copy> Known<T> {
 
 /// What one picture takes at most with the usual providers at their usual size.
 const IMAGE_TOKENS: u64 = 1600;
+/// What a document or sound is taken for whose bytes are elsewhere: some fifteen pages, or five minutes.
+const UNSEEN_TOKENS: u64 = 10_000;
 /// What a turn takes besides its words.
 const TURN_TOKENS: u64 = 4;
 
@@ -61,6 +65,13 @@ impl Facts {
             tool.input_schema
                 .iter()
                 .for_each(|schema| count.json(schema));
+        }
+        if let Some(ResponseFormat::JsonSchema { schema, .. }) = &request.response_format {
+            count.json(schema);
+        }
+        request.stop.iter().for_each(|text| count.text(text));
+        if let Some((_, fields)) = request.extra.get() {
+            fields.values().for_each(|field| count.value(field));
         }
         Self {
             prompt_tokens: count.tokens,
@@ -139,9 +150,11 @@ impl Count {
     /// A page of a PDF is some 3 kB and 600 tokens; a second of sound some 2 kB and 25: a token in six bytes of base64
     /// is on the safe side of both.
     fn bytes_of(&mut self, source: &Source) {
-        if let Source::Base64 { data, .. } = source {
-            self.tokens += data.as_str().len() as u64 / 6;
-        }
+        self.tokens += match source {
+            Source::Base64 { data, .. } => data.as_str().len() as u64 / 6,
+            Source::Text(text) => estimated_tokens(text.as_str()),
+            Source::Url { .. } | Source::File(_) => UNSEEN_TOKENS,
+        };
     }
 
     fn text(&mut self, text: &Text) {

@@ -12,6 +12,7 @@ use inhouse_policy::{Ceiling, Demand, Guarded, Mask, Verdict, Zone};
 use crate::affinity::Conversation;
 use crate::candidate::{Candidate, Skipped};
 use crate::choose::{self, Wish};
+use crate::error::MOST_NAME;
 use crate::router::Inner;
 use crate::{Facts, RouteError, rules};
 use sketch::Sketch;
@@ -104,6 +105,7 @@ impl Inner {
         mut request: ChatRequest,
         caller: &Caller,
     ) -> Result<Plan, RouteError> {
+        check_names(&request)?;
         let facts = Facts::of(&request);
         let conversation = Conversation::of(&request);
         let rule = self.rule_for(&request.metadata, &facts);
@@ -253,6 +255,27 @@ fn apply(rule: &Rule, request: &mut ChatRequest) {
         (Some(asked), Some(ruled)) => Some(asked.min(ruled)),
         (asked, ruled) => asked.or(ruled),
     };
+}
+
+/// Names come from callers, and are kept.
+fn check_names(request: &ChatRequest) -> Result<(), RouteError> {
+    let Metadata {
+        agent_type,
+        session,
+        user,
+        ..
+    } = &request.metadata;
+    let names = [
+        ("model", Some(request.model.as_str())),
+        ("metadata.agentType", agent_type.as_deref()),
+        ("metadata.session", session.as_deref()),
+        ("metadata.user", user.as_deref()),
+    ];
+    let long = |(_, name): &(&str, Option<&str>)| name.is_some_and(|name| name.len() > MOST_NAME);
+    match names.into_iter().find(long) {
+        Some((what, Some(name))) => Err(RouteError::NameTooLong(what, name.len())),
+        _ => Ok(()),
+    }
 }
 
 fn seal(request: ChatRequest, ceiling: Ceiling, masked: Option<(ChatRequest, Mask)>) -> Guarded {

@@ -192,19 +192,26 @@ impl<'a> Run<'a> {
         last: bool,
     ) -> Result<(Begun, Attempt), Stopped> {
         let member = &candidate.member;
+        let cleared = self.plan.guarded.clear(candidate.zone).map_err(|beyond| {
+            self.pass_over(candidate, PassedOver::Beyond(beyond.zone, beyond.ceiling))
+        })?;
+        // Before the circuit: whoever waits must not keep the probe from others.
+        self.wait_for_rate(candidate, last).await?;
+        let give_back = || {
+            member
+                .limiter
+                .settle(self.plan.rate_tokens(), 0, Instant::now())
+        };
         let pass = self
             .inner
             .breakers
             .admit(member.name(), &candidate.model, Instant::now());
-        let pass = pass.map_err(|_| self.pass_over(candidate, PassedOver::CircuitOpen))?;
-        let cleared = self.plan.guarded.clear(candidate.zone).map_err(|beyond| {
-            self.pass_over(candidate, PassedOver::Beyond(beyond.zone, beyond.ceiling))
+        let pass = pass.map_err(|_| {
+            give_back();
+            self.pass_over(candidate, PassedOver::CircuitOpen)
         })?;
-        self.wait_for_rate(candidate, last).await?;
         let mut attempt = Attempt::open(self.job, candidate, pass).map_err(|refusal| {
-            member
-                .limiter
-                .settle(self.plan.rate_tokens(), 0, Instant::now());
+            give_back();
             let why = PassedOver::Budget(refusal.to_string());
             *crate::lock(&self.refusal) = Some(refusal);
             self.pass_over(candidate, why)

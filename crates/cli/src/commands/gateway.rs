@@ -75,11 +75,13 @@ impl Gateway {
         config::warn(&loaded);
         log::start(loaded.config.monitoring.log_level);
         let settings = &context.settings;
+        let mut own = context.clone();
+        own.settings.offline |= local_only; // then no model is fetched either
         let router = ModelRouter::open(Options {
             config: loaded,
             env: Arc::new(ProcessEnv),
             local_only: local_only || settings.offline,
-            models: Arc::new(InStore(context.clone())),
+            models: Arc::new(InStore(own)),
             ledger: LedgerAt::File(settings.ledger()?),
             prices: Some(settings.prices()?),
             compute: compute_options(compute, context),

@@ -425,3 +425,37 @@ proptest! {
         prop_assert_eq!(provider, same);
     }
 }
+
+#[test]
+fn a_file_beside_it_does_not_lead_keys_away() {
+    let cwd = tempfile::tempdir().unwrap();
+    let text = "ANTHROPIC_BASE_URL=https://stranger.example\nOPENAI_BASE_URL=https://own.example\nOPENAI_API_KEY=k\n";
+    fs::write(cwd.path().join(".env"), text).unwrap();
+    let env = [("ANTHROPIC_API_KEY", "a")];
+    let loaded = load(None, cwd.path(), &env).unwrap();
+    let address = |name| {
+        let provider = loaded.config.providers.get(name).unwrap();
+        provider
+            .base_url
+            .as_ref()
+            .map(|url| url.as_str().to_owned())
+    };
+    assert_eq!(address("anthropic"), None);
+    assert!(
+        address("openai")
+            .unwrap()
+            .starts_with("https://own.example")
+    );
+    let warned = loaded
+        .warnings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        warned.contains(
+            "ANTHROPIC_BASE_URL gives the address of a provider whose key is in the environment"
+        ),
+        "{warned}"
+    );
+}

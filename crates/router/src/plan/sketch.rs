@@ -66,7 +66,13 @@ impl<'a> Sketch<'a> {
     fn consider(&mut self, name: &ProviderName, first: bool) {
         let inner = self.inner;
         let Some(member) = inner.member(name) else {
-            return self.skip(name, None, PassedOver::NotThere);
+            let here_only = inner.farthest == Zone::Device;
+            let why = if here_only {
+                PassedOver::OnlyThisDevice
+            } else {
+                PassedOver::NotThere
+            };
+            return self.skip(name, None, why);
         };
         let asked = self.asked_of(&member);
         let insisted = first || self.request.metadata.provider.is_some();

@@ -128,3 +128,18 @@ async fn what_a_rule_changes_is_another_request_to_the_cache() {
     }
     assert_eq!(world.provider("a").n_calls(), 2);
 }
+
+#[tokio::test]
+async fn a_name_of_any_length_is_not_kept() {
+    let world = world(
+        r#"{ "defaultProvider": "anthropic" }"#,
+        [Scripted::cloud("anthropic", "x")],
+    );
+    let mut request = ask("x");
+    request.metadata.agent_type = Some("a".repeat(10_000));
+    let refused = world.who(request).await;
+    assert_eq!(
+        refused,
+        "error: metadata.agentType has 10000 bytes, and no name may have more than 512"
+    );
+}

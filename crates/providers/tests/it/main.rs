@@ -4,6 +4,7 @@ mod answers;
 mod checks;
 mod connections;
 mod errors;
+mod estimates;
 mod farther;
 mod keys;
 mod local_only;

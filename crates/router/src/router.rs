@@ -260,20 +260,17 @@ impl Inner {
         self.prices.price(member.name().as_str(), model.as_str())
     }
 
-    /// What the same tokens would have cost with whoever is asked where nothing is free: what an answer of this machine
-    /// or of the cache saved.
+    /// What the same tokens would have cost with the cheapest provider that is not free: what an answer of this machine
+    /// or of the cache saved. `None` where no such provider is configured, or none has a known price.
     pub(crate) fn usual_cost(&self, prompt_tokens: u64, output_tokens: u64) -> Option<Money> {
-        let default = self.config.default_provider.iter();
-        let names = default.chain(&self.config.fallback_chain);
-        let mut members = names.filter_map(|name| self.member(name));
-        members.find_map(|member| {
+        let now = self.clock.now();
+        let costs = self.members.iter().filter_map(|member| {
             let model = member.default_model()?;
-            let zone = member.zone(&model);
-            let price = self
-                .price(&member, zone, &model)
-                .filter(|price| !price.is_free())?;
-            price.estimate(prompt_tokens, output_tokens, 0, self.clock.now())
-        })
+            let price = self.price(member, member.zone(&model), &model)?;
+            let price = Some(price).filter(|price| !price.is_free())?;
+            price.estimate(prompt_tokens, output_tokens, 0, now)
+        });
+        costs.min()
     }
 
     pub(crate) fn takes(&self, member: &Member, model: &ModelName) -> Takes {

@@ -211,3 +211,19 @@ async fn a_price_of_the_users_own_holds_for_its_provider() {
     let answer = world.router.chat(ask("x")).await.unwrap();
     assert_eq!(answer.metadata.cost.unwrap().to_string(), "$2.00");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_local_answer_saves_what_the_cheapest_would_have_cost() {
+    let config = r#"{ "defaultProvider": "onnx", "fallbackChain": ["anthropic", "openai"] }"#;
+    let usage = Usage {
+        input: 1_000_000,
+        output: 0,
+        ..Usage::default()
+    };
+    let local = Scripted::device("here").with_usage(usage);
+    let mini = Scripted::cloud("openai", "x").with_model("gpt-4o-mini");
+    let world = world(config, [local, claude(), mini]);
+    assert_eq!(world.who(ask("x")).await, "onnx-local");
+    // gpt-4o-mini takes $0.15 a million of input (OpenAI's price list), Claude Sonnet 4.5 $3.
+    assert_eq!(world.report(By::Provider).total.saved.to_string(), "$0.15");
+}

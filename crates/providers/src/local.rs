@@ -112,6 +112,7 @@ impl Local {
                 request,
                 prompt,
                 meter: call.meter,
+                caller: call.caller,
                 cancel: stop.0.clone(),
             },
             reply,

@@ -103,6 +103,7 @@ impl Remote {
             cleared,
             model,
             meter,
+            caller: _,
         } = call;
         let ends_in = self.zone(&model);
         let (permit, request) = cleared.into_parts();

@@ -89,6 +89,11 @@ impl Job {
         })
     }
 
+    /// The name of the key that the caller showed.
+    pub(crate) fn caller_key(&self) -> Option<String> {
+        self.about.key.clone()
+    }
+
     pub(crate) fn n_attempts(&self) -> u32 {
         self.n_attempts.load(Ordering::Relaxed)
     }

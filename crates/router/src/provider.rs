@@ -43,6 +43,9 @@ pub struct Call {
     pub model: ModelName,
     /// Counts what leaves.
     pub meter: Meter,
+    /// The name of the key that the caller showed. What was computed for one must not speed up another: how long an answer
+    /// takes would tell what was asked before.
+    pub caller: Option<String>,
 }
 
 /// An answer that has begun.

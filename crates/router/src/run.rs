@@ -221,6 +221,7 @@ impl<'a> Run<'a> {
             cleared: adapt::to_candidate(cleared, candidate, strategy),
             model: candidate.model.clone(),
             meter: attempt.meter(),
+            caller: self.job.caller_key(),
         };
         let deadline = self.inner.timeout.map(|timeout| self.job.started + timeout);
         match attempt::begin(member, call, self.plan.streamed, deadline).await {

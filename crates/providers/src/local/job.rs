@@ -25,6 +25,8 @@ pub(super) struct Work {
     pub(super) request: Arc<ChatRequest>,
     pub(super) prompt: Prompt,
     pub(super) meter: Meter,
+    /// The name of the key that the caller showed.
+    pub(super) caller: Option<String>,
     pub(super) cancel: Cancel,
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Loaded {
     tokenizer: Tokenizer,
     template: ChatTemplate,
     sequence: Sequence,
+    /// Whose conversation the sequence holds.
+    kept_for: Option<String>,
     /// What callers should know of it.
     note: Option<String>,
 }
@@ -64,6 +66,7 @@ impl Loaded {
         };
         Ok(Self {
             sequence: model.sequence(),
+            kept_for: None,
             model,
             tokenizer,
             template,
@@ -101,6 +104,10 @@ impl Loaded {
             at_most,
             note,
         } = plan.map_err(|error| work.failed(Failure::TooLong).because(error))?;
+        if self.kept_for != work.caller {
+            self.sequence.truncate(0);
+            self.kept_for.clone_from(&work.caller);
+        }
         keep_common_beginning(&mut self.sequence, &prompt);
         let cached = self.sequence.len();
         let usage = Usage {
@@ -284,6 +291,7 @@ mod tests {
             prompt: prompt::read(&request).unwrap(),
             request: Arc::new(request),
             meter: Meter::default(),
+            caller: None,
             cancel: Cancel::new(),
         }
     }

@@ -79,6 +79,15 @@ async fn begin_counted(
     request: ChatRequest,
     meter: Meter,
 ) -> Result<Answering, ProviderError> {
+    begin_for(local, request, meter, None).await
+}
+
+async fn begin_for(
+    local: &Local,
+    request: ChatRequest,
+    meter: Meter,
+    caller: Option<&str>,
+) -> Result<Answering, ProviderError> {
     let model = request.model.clone();
     let guarded = Guarded::new(request, Ceiling::operator(Zone::Device));
     let cleared = guarded.clear(local.zone(&model)).unwrap();
@@ -86,6 +95,7 @@ async fn begin_counted(
         cleared,
         model,
         meter,
+        caller: caller.map(str::to_owned),
     };
     local.chat(call).await
 }
@@ -225,6 +235,22 @@ async fn the_next_turn_computes_only_what_is_new() {
     let anew = ask(&super::tests::local(&ProviderConfig::default()), next).await;
     assert_eq!(kept.usage.prompt_tokens(), anew.usage.input);
     assert_eq!(kept.text(), anew.text());
+}
+
+#[tokio::test]
+async fn what_was_computed_for_one_key_does_not_speed_up_another() {
+    let local = local(&ProviderConfig::default());
+    let reused = async |caller| {
+        let begun = begin_for(&local, hello("llama-fp32"), Meter::default(), Some(caller)).await;
+        let events: Vec<_> = begun.unwrap().events.map(Result::unwrap).collect().await;
+        match &events[0] {
+            Event::Start { usage, .. } => usage.cache_read,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(reused("one").await, 0);
+    assert!(reused("one").await > 0);
+    assert_eq!(reused("two").await, 0);
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ async fn a_relayed_model_needs_a_permit_for_the_cloud() {
             cleared: cleared(zone, request()),
             model: "gpt-oss:120b-cloud".into(),
             meter: Meter::default(),
+            caller: None,
         };
         let error = remote.chat(call).await.err().unwrap();
         assert_eq!(error.kind, Failure::NotPermitted);

@@ -86,6 +86,7 @@ pub(crate) fn call(remote: &Remote, model: &str, request: ChatRequest) -> Call {
         cleared: cleared(remote.zone(&model), request),
         model,
         meter: Meter::default(),
+        caller: None,
     }
 }
 

@@ -29,6 +29,7 @@ async fn a_permit_for_a_nearer_zone_sends_nothing() {
                 cleared: cleared(permitted, request()),
                 model: "m".into(),
                 meter: meter.clone(),
+                caller: None,
             };
             let outcome = remote.chat(call).await.err().map(|error| error.kind);
             if zone <= permitted {

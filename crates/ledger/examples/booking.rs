@@ -1,7 +1,7 @@
 //! Prints what the ledger costs a request, in microseconds of CPU of the whole process (its writer included).
 //!
 //! ```text
-//! cargo run --release -p inhouse-ledger --example overhead
+//! cargo run --release -p inhouse-ledger --example booking
 //! ```
 #![allow(clippy::print_stdout)] // it prints
 

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use inhouse_policy::Zone;
+
 use crate::error::Report;
 use crate::json::{self, Node, Place, Value};
 use crate::{ConfigError, Env, Problem, ProviderKind, RouterConfig};
@@ -37,7 +39,12 @@ pub fn load(asked_for: Option<&Path>, cwd: &Path, env: &dyn Env) -> Result<Loade
                 .unwrap_or(&file)
                 .display()
                 .to_string();
-            let loaded = parse(&text, &shown, env)?;
+            let mut loaded = parse(&text, &shown, env)?;
+            if file.starts_with(cwd) && !is_named(asked_for, env) {
+                loaded
+                    .warnings
+                    .extend(keys_to_strangers(&loaded.config, &shown));
+            }
             Loaded {
                 file: Some(file),
                 ..loaded
@@ -47,6 +54,33 @@ pub fn load(asked_for: Option<&Path>, cwd: &Path, env: &dyn Env) -> Result<Loade
     };
     loaded.warnings.splice(0..0, report.warnings);
     Ok(loaded)
+}
+
+/// Whether somebody said which file is meant.
+fn is_named(asked_for: Option<&Path>, env: &dyn Env) -> bool {
+    let variable = |name| env.get(name).is_some_and(|path| !path.is_empty());
+    asked_for.is_some() || NAMING.into_iter().any(variable)
+}
+
+/// Variables that name the file.
+const NAMING: [&str; 2] = ["INHOUSE_CONFIG", "AGENTIC_FLOW_ROUTER_CONFIG"];
+
+/// Keys that go where a file says that nobody asked for: it may have come with a stranger's folder.
+fn keys_to_strangers(config: &RouterConfig, file: &str) -> Vec<Problem> {
+    let told = config.enabled_providers().filter_map(|(name, provider)| {
+        let address = provider.base_url.as_ref()?;
+        let leaves = address.nearest_zone() == Zone::Cloud && provider.keys().next().is_some();
+        (leaves && provider.kind().needs_key()).then(|| Problem {
+            file: file.to_owned(),
+            place: None,
+            key: format!("providers.{name}.baseUrl"),
+            message: format!(
+                "sends its key and its prompts to {address}; this file was found in the folder, not asked for: \
+                 name it with --config if that is meant"
+            ),
+        })
+    });
+    told.collect()
 }
 
 /// Reads the text of a file; `name` is what messages call it.
@@ -122,8 +156,7 @@ fn find(
     };
     let named = asked_for
         .map(|path| ("--config", path.to_owned()))
-        .or_else(|| variable("INHOUSE_CONFIG"))
-        .or_else(|| variable("AGENTIC_FLOW_ROUTER_CONFIG"));
+        .or_else(|| NAMING.into_iter().find_map(variable));
     if let Some((asked_by, path)) = named {
         let file = cwd.join(path);
         return match text_of(&file) {

@@ -459,3 +459,29 @@ fn a_file_beside_it_does_not_lead_keys_away() {
         "{warned}"
     );
 }
+
+#[test]
+fn a_file_that_nobody_asked_for_says_where_it_sends_keys() {
+    let cwd = tempfile::tempdir().unwrap();
+    let file = cwd.path().join("router.config.json");
+    let text =
+        r#"{"providers": {"anthropic": {"baseUrl": "https://stranger.example"}, "openai": {}}}"#;
+    fs::write(&file, text).unwrap();
+    let env = [("ANTHROPIC_API_KEY", "a"), ("OPENAI_API_KEY", "o")];
+    let said = |asked_for| {
+        let loaded = load(asked_for, cwd.path(), &env).unwrap();
+        let warnings = loaded.warnings.iter().map(ToString::to_string);
+        warnings
+            .filter(|line| line.contains("sends its key"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(said(Some(file.as_path())), Vec::<String>::new());
+    let warned = said(None);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(
+        warned[0].contains(
+            "providers.anthropic.baseUrl sends its key and its prompts to https://stranger.example"
+        ),
+        "{warned:?}"
+    );
+}

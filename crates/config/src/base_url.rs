@@ -1,7 +1,6 @@
 //! The address of a provider.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use inhouse_policy::Zone;
 use serde::{Deserialize, Serialize};
@@ -44,24 +43,11 @@ impl BaseUrl {
     /// network, else `cloud`. What stands behind it may send on what it is sent, so this is a limit, no promise.
     pub fn nearest_zone(&self) -> Zone {
         match self.0.host() {
-            Some(Host::Ipv4(address)) => zone_of(address.into()),
-            Some(Host::Ipv6(address)) => zone_of(address.into()),
+            Some(Host::Ipv4(address)) => Zone::of_address(address.into()),
+            Some(Host::Ipv6(address)) => Zone::of_address(address.into()),
             Some(Host::Domain(name)) => zone_of_name(name),
             None => Zone::Cloud,
         }
-    }
-}
-
-fn zone_of(address: IpAddr) -> Zone {
-    let address = address.to_canonical();
-    let own = match address {
-        IpAddr::V4(address) => address.is_private() || address.is_link_local(),
-        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
-    };
-    match address.is_loopback() {
-        true => Zone::Device,
-        false if own => Zone::Lan,
-        false => Zone::Cloud,
     }
 }
 

@@ -33,7 +33,6 @@
 //!   shows.
 #![forbid(unsafe_code)]
 
-mod address;
 mod answer;
 mod anthropic;
 mod build;
@@ -58,7 +57,6 @@ mod remote;
 mod transport;
 mod wait;
 
-pub use address::zone_of;
 pub use build::{BuildError, Built, Reach, build, build_all};
 pub use check::CheckReport;
 pub use clock::{Clock, SystemClock};

@@ -20,7 +20,6 @@ pub(crate) use proxies::Proxies;
 pub use resolve::Lookup;
 pub(crate) use resolve::SystemLookup;
 
-use crate::address::zone_of;
 use crate::{BuildError, Network};
 use resolve::Fenced;
 
@@ -177,8 +176,8 @@ fn has_proxies(network: &Network, provider: &ProviderName) -> Result<bool, Build
 /// The zone of an address in digits; `None` for a name.
 fn literal_zone(url: &Url) -> Option<Zone> {
     match url.host()? {
-        url::Host::Ipv4(address) => Some(zone_of(address.into())),
-        url::Host::Ipv6(address) => Some(zone_of(address.into())),
+        url::Host::Ipv4(address) => Some(Zone::of_address(address.into())),
+        url::Host::Ipv6(address) => Some(Zone::of_address(address.into())),
         url::Host::Domain(_) => None,
     }
 }

@@ -9,8 +9,6 @@ use futures_util::future::BoxFuture;
 use inhouse_policy::Zone;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::address::zone_of;
-
 /// Looks names up.
 pub trait Lookup: Send + Sync {
     /// The addresses of a name.
@@ -61,7 +59,7 @@ impl Resolve for Fenced {
             let mut addresses = found.await?;
             // What farther zones promise is a contract, which no address can tell.
             if zone <= Zone::Lan {
-                addresses.retain(|address| zone_of(*address) <= zone);
+                addresses.retain(|address| Zone::of_address(*address) <= zone);
             }
             if addresses.is_empty() {
                 return Err(LeadsOutside { name, zone }.into());

@@ -11,7 +11,7 @@ use inhouse_policy::Zone;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::plan::{Caller, Plan, Why};
+use crate::plan::{Caller, Plan};
 use crate::router::Inner;
 
 pub(crate) use attempt::{Attempt, Ended};
@@ -59,14 +59,7 @@ impl Job {
             id: request_id(inner, at),
             started: Instant::now(),
             at,
-            rule: match &plan.why {
-                Why::Rule(index, reason) => Some(
-                    reason
-                        .clone()
-                        .unwrap_or_else(|| format!("routing.rules[{index}]")),
-                ),
-                Why::Named | Why::Mode(_) => None,
-            },
+            rule: plan.why.rule().map(|(_, name)| name.to_owned()),
             reason: plan.why.to_string(),
             ceiling: plan.guarded.ceiling().zone(),
             about: About {

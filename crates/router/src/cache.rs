@@ -13,8 +13,6 @@ use tokio::time::Instant;
 /// Which answers are kept, and for how long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct CacheConfig {
-    /// How long an answer is good for.
-    pub(crate) ttl: Duration,
     /// Most answers kept.
     pub(crate) max_entries: usize,
     /// Most memory they may take, in bytes.
@@ -48,23 +46,34 @@ pub(crate) struct Kept {
     pub(crate) zone: Zone,
 }
 
+/// What of a key the request itself says, taken before it is sealed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestDigest([u8; 32]);
+
+impl RequestDigest {
+    pub(crate) fn of(request: &ChatRequest) -> Self {
+        let mut digest = Digesting(Sha256::new());
+        (&request.model, &request.messages, &request.tools).hash(&mut digest);
+        (&request.tool_choice, &request.sampling, request.max_tokens).hash(&mut digest);
+        (&request.stop, &request.response_format, &request.reasoning).hash(&mut digest);
+        request.extra.hash(&mut digest);
+        Self(digest.0.finalize().into())
+    }
+}
+
 impl CacheKey {
-    /// The key of `request` for a caller who showed `caller_key`, under `ceiling`, answered by the first of `candidates`.
+    /// The key of a request for a caller who showed `caller_key`, under `ceiling`, answered by the first of `candidates`.
     /// `rule` is the one that applies, for it may say what the request does not (`maxTokens`, `temperature`).
     /// Neither callers nor zones share answers: an answer can tell what was asked. Whether it is streamed does not matter.
     pub(crate) fn of(
-        request: &ChatRequest,
+        request: RequestDigest,
         caller_key: Option<&str>,
         ceiling: Zone,
         candidate: (&ProviderName, &ModelName),
         rule: Option<usize>,
     ) -> Self {
         let mut digest = Digesting(Sha256::new());
-        (caller_key, ceiling, candidate, rule).hash(&mut digest);
-        (&request.model, &request.messages, &request.tools).hash(&mut digest);
-        (&request.tool_choice, &request.sampling, request.max_tokens).hash(&mut digest);
-        (&request.stop, &request.response_format, &request.reasoning).hash(&mut digest);
-        request.extra.hash(&mut digest);
+        (request.0, caller_key, ceiling, candidate, rule).hash(&mut digest);
         Self(digest.0.finalize().into())
     }
 }
@@ -143,8 +152,8 @@ impl Cache {
         Some(kept)
     }
 
-    /// Keeps an answer, for `ttl` where its provider has a time of its own.
-    pub(crate) fn put(&self, key: CacheKey, kept: Kept, ttl: Option<Duration>, now: Instant) {
+    /// Keeps an answer for `ttl`.
+    pub(crate) fn put(&self, key: CacheKey, kept: Kept, ttl: Duration, now: Instant) {
         let bytes = size_of_reply(&kept.reply);
         if bytes > self.config.max_bytes || self.config.max_entries == 0 {
             return;
@@ -166,7 +175,7 @@ impl Cache {
         let slot = Slot {
             kept: Arc::new(kept),
             bytes,
-            until: now + ttl.unwrap_or(self.config.ttl),
+            until: now + ttl,
             rank,
             uses: 0,
         };
@@ -213,8 +222,16 @@ mod tests {
     use super::*;
     use inhouse_chat::{Extra, Message, Real, StopReason, Usage};
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     fn key(request: &ChatRequest) -> CacheKey {
-        CacheKey::of(request, None, Zone::Cloud, (&"p".into(), &"m".into()), None)
+        CacheKey::of(
+            RequestDigest::of(request),
+            None,
+            Zone::Cloud,
+            (&"p".into(), &"m".into()),
+            None,
+        )
     }
 
     fn asked(text: &str) -> ChatRequest {
@@ -239,7 +256,6 @@ mod tests {
 
     fn cache(eviction: Eviction, max_entries: usize) -> Cache {
         Cache::new(CacheConfig {
-            ttl: Duration::from_secs(60),
             max_entries,
             max_bytes: 10_000,
             eviction,
@@ -264,10 +280,22 @@ mod tests {
             change(|r| r.sampling.seed = Some(1)),
             change(|r| r.max_tokens = Some(9)),
             change(|r| r.stop.push("x".into())),
-            CacheKey::of(&base, Some("key-1"), Zone::Cloud, (&p, &m), None),
-            CacheKey::of(&base, None, Zone::Device, (&p, &m), None),
-            CacheKey::of(&base, None, Zone::Cloud, (&p, &m), Some(0)),
-            CacheKey::of(&base, None, Zone::Cloud, (&q, &m), None),
+            CacheKey::of(
+                RequestDigest::of(&base),
+                Some("key-1"),
+                Zone::Cloud,
+                (&p, &m),
+                None,
+            ),
+            CacheKey::of(RequestDigest::of(&base), None, Zone::Device, (&p, &m), None),
+            CacheKey::of(
+                RequestDigest::of(&base),
+                None,
+                Zone::Cloud,
+                (&p, &m),
+                Some(0),
+            ),
+            CacheKey::of(RequestDigest::of(&base), None, Zone::Cloud, (&q, &m), None),
         ];
         let distinct: BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
@@ -282,8 +310,8 @@ mod tests {
     fn an_answer_is_good_for_its_time() {
         let (cache, now) = (cache(Eviction::Lru, 9), Instant::now());
         let (a, b) = (key(&asked("a")), key(&asked("b")));
-        cache.put(a, kept("x"), None, now);
-        cache.put(b, kept("y"), Some(Duration::from_secs(5)), now);
+        cache.put(a, kept("x"), MINUTE, now);
+        cache.put(b, kept("y"), Duration::from_secs(5), now);
         let later = now + Duration::from_secs(30);
         assert_eq!(cache.get(a, later).unwrap().reply.text(), "x");
         assert!(cache.get(b, later).is_none());
@@ -293,7 +321,7 @@ mod tests {
     /// Puts a, b and c on a shelf for three, uses a twice and b once, then puts d: what is left?
     fn left(eviction: Eviction) -> String {
         let (cache, now) = (cache(eviction, 3), Instant::now());
-        let put = |name: &str| cache.put(key(&asked(name)), kept(name), None, now);
+        let put = |name: &str| cache.put(key(&asked(name)), kept(name), MINUTE, now);
         let uses = |name: &str| cache.get(key(&asked(name)), now).is_some();
         ["a", "b", "c"].into_iter().for_each(put);
         assert!(uses("b") && uses("a") && uses("a"));
@@ -318,11 +346,11 @@ mod tests {
             cache.put(
                 key(&asked(&n.to_string())),
                 kept(&"x".repeat(1000)),
-                None,
+                MINUTE,
                 now,
             );
         }
-        cache.put(key(&asked("big")), kept(&"x".repeat(20_000)), None, now);
+        cache.put(key(&asked("big")), kept(&"x".repeat(20_000)), MINUTE, now);
         let shelf = crate::lock(&cache.kept);
         assert!(shelf.bytes <= 10_000 && shelf.answers.len() > 3);
         assert_eq!(shelf.answers.len(), shelf.order.len());

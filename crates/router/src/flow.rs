@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use inhouse_chat::{Assembler, ChatRequest, Event, Reply};
@@ -12,8 +13,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::attempt::Begun;
 use crate::books::{self, Attempt, Ended, Job};
-use crate::cache::{CacheKey, Kept};
-use crate::plan::{Plan, Why};
+use crate::cache::{CacheKey, Kept, RequestDigest};
+use crate::plan::Plan;
 use crate::provider::EventStream;
 use crate::router::Inner;
 use crate::run::{self, Run};
@@ -25,25 +26,11 @@ pub(crate) async fn answer(
     request: ChatRequest,
     caller: &Caller,
 ) -> Result<AnswerStream, RouteError> {
-    let key_of = |plan: &Plan, request: &ChatRequest| {
-        let first = plan.candidates.first()?;
-        let candidate = (first.member.name(), &first.model);
-        Some(CacheKey::of(
-            request,
-            caller.key.as_deref(),
-            plan.guarded.ceiling().zone(),
-            candidate,
-            match plan.why {
-                Why::Rule(index, _) => Some(index),
-                Why::Named | Why::Mode(_) => None,
-            },
-        ))
-    };
-    let copy = inner.cache.as_ref().map(|_| request.clone());
+    let digest = inner.cache.as_ref().map(|_| RequestDigest::of(&request));
     let plan = inner
         .plan(request, caller)
         .inspect_err(|_| books::refused(inner))?;
-    let key = copy.and_then(|request| key_of(&plan, &request));
+    let key = digest.and_then(|digest| cache_key(digest, &plan, caller));
     let job = Job::open(inner, &plan, caller);
     if plan.candidates.is_empty() {
         return Err(run::nobody(&plan, Vec::new()));
@@ -65,6 +52,18 @@ pub(crate) async fn answer(
             .map_err(|_| RouteError::TimedOut(limit))??,
     };
     Ok(Flow::new(&plan, begun, attempt, slot, key).into_stream())
+}
+
+/// What an answer is kept under; `None` where nobody will give one.
+fn cache_key(request: RequestDigest, plan: &Plan, caller: &Caller) -> Option<CacheKey> {
+    let first = plan.candidates.first()?;
+    Some(CacheKey::of(
+        request,
+        caller.key.as_deref(),
+        plan.guarded.ceiling().zone(),
+        (first.member.name(), &first.model),
+        plan.why.rule().map(|(index, _)| index),
+    ))
 }
 
 /// Waits for a place among the requests that may be under way at once.
@@ -246,12 +245,7 @@ impl Flow {
                 model: candidate.model.clone(),
                 zone: candidate.zone,
             };
-            cache.put(
-                key,
-                kept,
-                Some(std::time::Duration::from_secs(seconds)),
-                Instant::now(),
-            );
+            cache.put(key, kept, Duration::from_secs(seconds), Instant::now());
         }
     }
 

@@ -50,8 +50,8 @@ pub(crate) struct Plan {
 pub(crate) enum Why {
     /// The request names its provider.
     Named,
-    /// A rule: its place in the list, from 0, and its reason.
-    Rule(usize, Option<String>),
+    /// A rule: its place in the list, from 0, and its reason, else its key.
+    Rule(usize, String),
     /// The mode.
     Mode(Mode),
 }
@@ -65,13 +65,22 @@ impl Plan {
     }
 }
 
+impl Why {
+    /// The rule that decided.
+    pub(crate) fn rule(&self) -> Option<(usize, &str)> {
+        match self {
+            Self::Rule(index, name) => Some((*index, name)),
+            Self::Named | Self::Mode(_) => None,
+        }
+    }
+}
+
 /// `rule "Private tasks stay here"`, `the request names the provider`, `mode cost-optimized`.
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named => f.write_str("the request names the provider"),
-            Self::Rule(_, Some(reason)) => write!(f, "rule {reason:?}"),
-            Self::Rule(index, None) => write!(f, "rule routing.rules[{index}]"),
+            Self::Rule(_, name) => write!(f, "rule {name:?}"),
             Self::Mode(mode) => write!(f, "mode {}", mode.name()),
         }
     }
@@ -115,7 +124,14 @@ impl Inner {
         }
         let (ceiling, masked) = self.ceiling(&request, caller, rule)?;
         let max_output = most_output(&request, None);
-        let sketch = Sketch::new(self, &request, &facts, &ceiling, rule.map(|(_, rule)| rule));
+        let sketch = Sketch::new(
+            self,
+            &request,
+            &facts,
+            conversation,
+            &ceiling,
+            rule.map(|(_, rule)| rule),
+        );
         let (candidates, mut skipped) = sketch.finish();
         let (candidates, unfit) = match &why {
             Why::Mode(mode) => self.order(candidates, *mode),
@@ -235,13 +251,13 @@ impl Inner {
 fn why(metadata: &Metadata, rule: Option<(usize, &Rule)>, mode: Mode) -> Why {
     match rule {
         _ if metadata.provider.is_some() => Why::Named,
-        Some((index, rule)) => Why::Rule(index, rule.reason.clone()),
+        Some((index, rule)) => Why::Rule(index, rule_name(index, rule)),
         None => Why::Mode(mode),
     }
 }
 
 /// What a rule is called where it has no reason.
-pub(crate) fn rule_name(index: usize, rule: &Rule) -> String {
+fn rule_name(index: usize, rule: &Rule) -> String {
     let reason = rule.reason.clone();
     reason.unwrap_or_else(|| format!("routing.rules[{index}]"))
 }

@@ -32,7 +32,6 @@ pub(crate) fn slots(config: &Performance) -> Option<usize> {
 
 pub(crate) fn cache(config: &inhouse_config::Cache) -> Option<CacheConfig> {
     config.enabled.then(|| CacheConfig {
-        ttl: Duration::from_secs(config.ttl),
         max_entries: usize::try_from(config.max_size).unwrap_or(usize::MAX),
         max_bytes: CACHE_BYTES,
         eviction: match config.strategy {

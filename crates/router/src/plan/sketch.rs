@@ -33,6 +33,7 @@ impl<'a> Sketch<'a> {
         inner: &'a Inner,
         request: &'a ChatRequest,
         facts: &'a Facts,
+        conversation: Conversation,
         ceiling: &Ceiling,
         rule: Option<&'a Rule>,
     ) -> Self {
@@ -42,7 +43,7 @@ impl<'a> Sketch<'a> {
             facts,
             ceiling: ceiling.zone(),
             rule,
-            conversation: Conversation::of(request),
+            conversation,
             candidates: Vec::new(),
             skipped: Vec::new(),
             now: inner.clock.now(),

@@ -16,6 +16,7 @@ use rust_decimal::Decimal;
 /// Where the other process finds its ledger, and what it may spend.
 const LEDGER: &str = "INHOUSE_TEST_LEDGER";
 const LIMIT: &str = "INHOUSE_TEST_LIMIT";
+const N_THREADS: &str = "INHOUSE_TEST_THREADS";
 
 const THREADS: i64 = 8;
 const MOST: i64 = 10;
@@ -79,9 +80,9 @@ fn spend(ledger: &Ledger, path: &Path) {
     }
 }
 
-fn spend_with_threads(ledger: &Ledger, path: &Path) {
+fn spend_with_threads(ledger: &Ledger, path: &Path, n_threads: i64) {
     std::thread::scope(|threads| {
-        for _ in 0..THREADS {
+        for _ in 0..n_threads {
             threads.spawn(|| spend(ledger, path));
         }
     });
@@ -92,8 +93,8 @@ fn spend_with_threads(ledger: &Ledger, path: &Path) {
 fn other_process() {
     if let Some(path) = std::env::var_os(LEDGER) {
         let path = PathBuf::from(path);
-        let limit = std::env::var(LIMIT).unwrap().parse().unwrap();
-        spend_with_threads(&open(&path, limit), &path);
+        let number = |name| std::env::var(name).unwrap().parse().unwrap();
+        spend_with_threads(&open(&path, number(LIMIT)), &path, number(N_THREADS));
     }
 }
 
@@ -156,9 +157,14 @@ fn a_kill_settles_what_was_sent_and_releases_the_rest() {
 }
 
 fn start(path: &Path, test: &str, limit: i64) -> Child {
+    start_with(path, test, limit, THREADS)
+}
+
+fn start_with(path: &Path, test: &str, limit: i64, n_threads: i64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test]).env(LEDGER, path);
     command.env(LIMIT, limit.to_string());
+    command.env(N_THREADS, n_threads.to_string());
     command.stdout(Stdio::null()).spawn().unwrap()
 }
 
@@ -211,7 +217,7 @@ fn a_killed_process_neither_overshoots_nor_blocks() {
     let mut other = start(&path, "other_process", limit);
     std::thread::scope(|threads| {
         threads.spawn(|| kill_after(killed, &path, received(&path) + 50));
-        threads.spawn(|| spend_with_threads(&ledger, &path));
+        threads.spawn(|| spend_with_threads(&ledger, &path, THREADS));
     });
     assert!(other.wait().unwrap().success());
     kills += 1;
@@ -222,6 +228,33 @@ fn a_killed_process_neither_overshoots_nor_blocks() {
         spent > dollars(limit - MOST),
         "refused too early, at {spent}"
     );
+}
+
+/// Two processes with a hundred threads each; one is killed while it spends, and started again.
+#[test]
+fn two_hundred_at_once_stay_within_the_cap_through_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let limit = 6_000;
+    let half = || start_with(&path, "other_process", limit, 100);
+    let (killed, mut other) = (half(), half());
+    kill_after(killed, &path, 300);
+    assert!(half().wait().unwrap().success());
+    assert!(other.wait().unwrap().success());
+    let ledger = open(&path, limit);
+    let (spent, reserved) = balance(&ledger);
+    assert_eq!(reserved, Money::ZERO);
+    assert!(spent <= dollars(limit), "{spent}");
+    assert!(
+        spent > dollars(limit - MOST),
+        "refused too early, at {spent}"
+    );
+    let received = received(&path);
+    assert!(
+        spent >= dollars(received * ACTUAL),
+        "{spent} for {received} received"
+    );
+    assert!(received > 300, "{received} received");
 }
 
 #[test]

@@ -98,6 +98,8 @@ impl Attempt {
     /// Something of the answer is there. A probe has learned what it was for, and must not keep the circuit from others
     /// for as long as its caller takes to read.
     pub(crate) fn has_begun(&mut self) {
+        // The provider's time, not that of a caller who may read later.
+        self.first.get_or_insert_with(Instant::now);
         if let Some(pass) = self.pass.take_if(|pass| pass.is_probe()) {
             pass.succeeded();
             let Candidate { member, model, .. } = &self.candidate;

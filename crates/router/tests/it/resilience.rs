@@ -187,6 +187,19 @@ async fn dropping_a_stream_stops_its_upstream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_who_reads_late_does_not_make_the_provider_slow() {
+    let slow = Act::SayAfter(Duration::from_secs(2), "x");
+    let world = world(
+        TWO.replace("1000", "9000").leak(),
+        [Scripted::new("a", Zone::Cloud, slow)],
+    );
+    let stream = world.router.stream(ask("x")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let metadata = stream.collect().await.unwrap().metadata;
+    assert_eq!(metadata.time_to_first_token, Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_probe_closes_a_circuit() {
     let config = r#"{ "defaultProvider": "a", "fallbackChain": ["b"],
         "providers": { "a": { "type": "custom", "maxRetries": 0 }, "b": { "type": "custom" } },

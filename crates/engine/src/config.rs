@@ -3,10 +3,14 @@
 //! Fields and defaults follow onnxruntime-genai's `src/config.h` (0.16 to 0.18). Where the graph and this file
 //! differ, the graph wins; unknown keys are kept as warnings, because newer exports add some.
 
+mod session_options;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::EngineError;
+
+pub use session_options::{GraphOptimization, NamedStrings, SessionOptions};
 
 /// Upper bound of the file's size: real ones have a few kilobytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -80,6 +84,12 @@ pub struct DecoderConfig {
     pub past_value_names: String,
     /// Name of the logits output.
     pub logits: String,
+    /// Pattern of the present key outputs.
+    pub present_key_names: String,
+    /// Pattern of the present value outputs.
+    pub present_value_names: String,
+    /// How ONNX Runtime is to compute it; the native engine takes its threads from elsewhere.
+    pub session: SessionOptions,
 }
 
 /// The `search` section: the defaults of generation.
@@ -143,7 +153,7 @@ impl GenaiConfig {
             context_length: file.model.context_length,
             vocab_size: file.model.vocab_size,
             tokenizer_dir: file.model.tokenizer_dir.filter(|dir| !dir.is_empty()),
-            decoder: decoder(file.model.decoder)?,
+            decoder: decoder(file.model.decoder, &mut warnings)?,
             search,
             warnings,
         };
@@ -230,7 +240,7 @@ fn eos(model: &ModelSection) -> Vec<u32> {
         .unwrap_or_default()
 }
 
-fn decoder(file: DecoderSection) -> Result<DecoderConfig, EngineError> {
+fn decoder(file: DecoderSection, warnings: &mut Vec<String>) -> Result<DecoderConfig, EngineError> {
     let name = |names: &Map<String, Value>, key: &str, default: &str| match names.get(key) {
         None => Ok(default.to_owned()),
         Some(Value::String(name)) => Ok(name.clone()),
@@ -245,6 +255,9 @@ fn decoder(file: DecoderSection) -> Result<DecoderConfig, EngineError> {
         past_key_names: name(&file.inputs, "past_key_names", "past_key_values.%d.key")?,
         past_value_names: name(&file.inputs, "past_value_names", "past_key_values.%d.value")?,
         logits: name(&file.outputs, "logits", "logits")?,
+        present_key_names: name(&file.outputs, "present_key_names", "present.%d.key")?,
+        present_value_names: name(&file.outputs, "present_value_names", "present.%d.value")?,
+        session: SessionOptions::read(&file.session_options.unwrap_or_default(), warnings)?,
         filename: file.filename,
         head_size: file.head_size,
         hidden_size: file.hidden_size,
@@ -346,9 +359,7 @@ struct DecoderSection {
     inputs: Map<String, Value>,
     #[serde(default)]
     outputs: Map<String, Value>,
-    // For ONNX Runtime sessions; the native engine takes its threads and windows from elsewhere.
-    #[serde(rename = "session_options")]
-    _session_options: Option<Value>,
+    session_options: Option<Map<String, Value>>,
     #[serde(rename = "run_options")]
     _run_options: Option<Value>,
     // The graph's own local_window_size is what the model was trained and recorded with.
@@ -493,6 +504,20 @@ mod tests {
     }
 
     #[test]
+    fn session_options_belong_to_the_decoder() {
+        let options = r#", "session_options": {"intra_op_num_threads": 2, "a.b": "c", "d": 1}"#;
+        let config = parse("", options, "").unwrap();
+        let session = &config.decoder.session;
+        assert_eq!(session.intra_op_num_threads, Some(2));
+        assert_eq!(session.entries, [("a.b".to_owned(), "c".to_owned())]);
+        assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+        assert_eq!(
+            parse("", "", "").unwrap().decoder.session,
+            SessionOptions::default()
+        );
+    }
+
+    #[test]
     fn what_cannot_be_honoured_is_an_error_that_names_the_key() {
         let check = |extra: &str, decoder: &str, search: &str, word: &str| {
             let error = parse(extra, decoder, search).unwrap_err().to_string();
@@ -511,6 +536,14 @@ mod tests {
             "",
             "num_key_value_heads",
         );
+        let threads = r#", "session_options": {"intra_op_num_threads": "two"}"#;
+        check(
+            "",
+            threads,
+            "",
+            "model.decoder.session_options.intra_op_num_threads",
+        );
+        check("", r#", "session_options": []"#, "", "map");
         assert!(
             GenaiConfig::parse(b"{")
                 .unwrap_err()
@@ -532,6 +565,7 @@ mod tests {
             ),
             ("ids", "k%d", "scores")
         );
+        assert_eq!(decoder.present_key_names, "present.%d.key");
         assert_eq!(decoder.past_value_names, "past_key_values.%d.value");
     }
 }

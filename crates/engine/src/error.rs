@@ -30,6 +30,10 @@ pub enum ErrorKind {
     },
     /// The model does not fit into the memory there is.
     Memory,
+    /// The library of ONNX Runtime is missing, or of a version that does not fit.
+    Library,
+    /// An execution provider is missing, or its device failed.
+    Device,
     /// The caller cancelled.
     Cancelled,
     /// The tokenizer or the chat template failed.
@@ -37,7 +41,8 @@ pub enum ErrorKind {
 }
 
 impl EngineError {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error of this kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -45,7 +50,8 @@ impl EngineError {
         }
     }
 
-    pub(crate) fn with_source(
+    /// An error of this kind with what caused it; the message does not repeat the cause.
+    pub fn with_source(
         kind: ErrorKind,
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -57,19 +63,23 @@ impl EngineError {
         }
     }
 
-    pub(crate) fn config(message: impl Into<String>) -> Self {
+    /// What is wrong with `genai_config.json`.
+    pub fn config(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config, message)
     }
 
-    pub(crate) fn options(message: impl Into<String>) -> Self {
+    /// What is wrong with the caller's options or ids.
+    pub fn options(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Options, message)
     }
 
-    pub(crate) fn cancelled() -> Self {
+    /// The caller cancelled.
+    pub fn cancelled() -> Self {
         Self::new(ErrorKind::Cancelled, "cancelled")
     }
 
-    pub(crate) fn context_overflow(needed: usize, limit: usize) -> Self {
+    /// `needed` tokens do not fit into a context of `limit`.
+    pub fn context_overflow(needed: usize, limit: usize) -> Self {
         Self::new(
             ErrorKind::ContextOverflow { needed, limit },
             format!(

@@ -4,6 +4,9 @@
 //! typed weights (`lift`, `decoder`); [`Model::sequence`] opens a [`Sequence`], whose keys and values grow by pages
 //! (`kv`); [`Session::extend`] runs tokens through it and gives logits.
 //!
+//! [`Backend`] and [`Session`] are the seam to other engines: what is written above them, generation, [`verify`],
+//! [`perplexity`], works on any.
+//!
 //! ```no_run
 //! use inhouse_engine::{Cancel, LoadOptions, Model, Session, Want};
 //!
@@ -14,6 +17,8 @@
 //! # Ok::<(), inhouse_engine::EngineError>(())
 //! ```
 
+mod backend;
+mod cancel;
 mod config;
 mod decoder;
 mod error;
@@ -31,7 +36,12 @@ pub mod stop;
 pub mod verify;
 mod weights;
 
-pub use config::{DecoderConfig, GenaiConfig, MarkTokens, SearchConfig};
+pub use backend::{Backend, Batch, ModelInfo};
+pub use cancel::{Cancel, CancelHook};
+pub use config::{
+    DecoderConfig, GenaiConfig, GraphOptimization, MarkTokens, NamedStrings, SearchConfig,
+    SessionOptions,
+};
 pub use error::{EngineError, ErrorKind};
 pub use generate::{
     Event, Finish, FinishReason, GenerateOptions, Generation, Timings, Usage, Words,
@@ -39,7 +49,7 @@ pub use generate::{
 pub use inhouse_kernels::Isa;
 pub use kv::KvType;
 pub use memory::MemoryEstimate;
-pub use model::{Cost, LoadOptions, Model, ModelInfo, Precision, Sequence};
+pub use model::{Cost, LoadOptions, Model, Precision, Sequence};
 pub use packing::{LoadNote, PackedIn};
 pub use sampling::SearchOptions;
-pub use session::{Cancel, Logits, Session, Want};
+pub use session::{Logits, Session, Want};

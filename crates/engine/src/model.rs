@@ -1,29 +1,30 @@
 //! A loaded model and the sequences that run on it.
 
 mod cost;
+mod native;
+mod sequence;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use inhouse_kernels::{Isa, Kernels, Pool};
 
+use crate::backend::{Backend, ModelInfo};
+use crate::cancel::Cancel;
 use crate::config::GenaiConfig;
 use crate::decoder::Decoder;
 use crate::decoder::apply::Machine;
 use crate::decoder::forward::{Chunk, Scratch};
 use crate::error::{EngineError, ErrorKind};
-use crate::kv::{KvCache, KvShape, KvType};
+use crate::kv::{KvShape, KvType};
 use crate::lift::lift;
 use crate::memory::MemoryEstimate;
 use crate::packing::{self, LoadNote, PackedIn, Source};
-use crate::session::{Cancel, Logits, Session, Want};
+use crate::session::Logits;
 use crate::weights::Release;
 
 pub use cost::Cost;
-
-/// Prompt tokens that run in one forward: enough that reading the weights once is shared by many rows, few enough
-/// that activations stay small and a cancellation is seen soon.
-const PREFILL_CHUNK: usize = 256;
+pub use sequence::Sequence;
 
 /// The configuration's file in a model folder.
 const CONFIG: &str = "genai_config.json";
@@ -67,37 +68,6 @@ struct Inner {
     kv: KvShape,
     folder: PathBuf,
     packed: PackedIn,
-}
-
-/// Facts about a loaded model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelInfo {
-    /// The type its configuration names.
-    pub model_type: String,
-    /// Blocks.
-    pub layers: usize,
-    /// Width of the residual stream.
-    pub hidden: usize,
-    /// Query heads.
-    pub heads: usize,
-    /// Key and value heads.
-    pub kv_heads: usize,
-    /// Values of a head.
-    pub head_dim: usize,
-    /// Entries of a row of logits.
-    pub vocab: usize,
-    /// Most tokens of a sequence.
-    pub context_length: usize,
-    /// Bytes of weights that decoding one token reads.
-    pub bytes_per_token: usize,
-    /// Bytes of keys and values that one token takes.
-    pub kv_bytes_per_token: usize,
-    /// Forms of the weights and how many matrices have each, most frequent first: `int4 block 32` (97).
-    pub weights: Vec<(String, usize)>,
-    /// Instruction set in use.
-    pub isa: &'static str,
-    /// Threads in use.
-    pub threads: usize,
 }
 
 impl Model {
@@ -184,10 +154,7 @@ impl Model {
 
     /// The folder with the tokenizer: the model folder, unless its configuration names another inside it.
     pub fn tokenizer_folder(&self) -> PathBuf {
-        match &self.0.config.tokenizer_dir {
-            Some(dir) => self.0.folder.join(dir),
-            None => self.0.folder.clone(),
-        }
+        Backend::tokenizer_folder(self)
     }
 
     /// Facts about the model as it was lifted.
@@ -207,6 +174,7 @@ impl Model {
             }
         }
         weights.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let isa = machine.kernels.isa().name();
         ModelInfo {
             model_type: config.model_type.clone(),
             layers: decoder.layers.len(),
@@ -219,19 +187,17 @@ impl Model {
             bytes_per_token: decoder.bytes_per_token(),
             kv_bytes_per_token: kv.bytes_per_token(),
             weights,
-            isa: machine.kernels.isa().name(),
+            backend: "native",
+            computed_by: isa.to_owned(),
+            execution_providers: vec!["cpu".to_owned()],
+            isa: Some(isa),
             threads: machine.pool.threads(),
         }
     }
 
     /// An empty sequence; it takes memory only as it grows.
     pub fn sequence(&self) -> Sequence {
-        Sequence {
-            model: self.clone(),
-            cache: KvCache::new(self.0.kv),
-            ids: Vec::new(),
-            long: false,
-        }
+        Sequence::new(self.clone())
     }
 
     /// Extends several sequences of this model in one forward and gives the last row of logits of each.
@@ -247,7 +213,7 @@ impl Model {
         cancel: &Cancel,
     ) -> Result<Logits, EngineError> {
         for (sequence, ids) in batch.iter_mut() {
-            if !Arc::ptr_eq(&sequence.model.0, &self.0) {
+            if !sequence.is_of(self) {
                 return Err(EngineError::options(
                     "a sequence of the batch belongs to another model",
                 ));
@@ -261,16 +227,11 @@ impl Model {
         }
         let mut chunks: Vec<Chunk<'_>> = batch
             .iter_mut()
-            .map(|(sequence, ids)| Chunk {
-                ids,
-                long: sequence.long,
-                cache: &mut sequence.cache,
-                logits_from: ids.len() - 1,
-            })
+            .map(|(sequence, ids)| sequence.chunk(ids))
             .collect();
         let data = self.0.forward(&mut chunks, cancel)?;
         for (sequence, ids) in batch.iter_mut() {
-            sequence.ids.extend_from_slice(ids);
+            sequence.ran(ids);
         }
         let vocab = self.0.decoder.shape.vocab;
         Ok(Logits {
@@ -288,111 +249,6 @@ impl Inner {
         self.decoder
             .forward(&self.machine, &mut scratch, chunks, cancel)
             .map(<[f32]>::to_vec)
-    }
-}
-
-/// One sequence of tokens with its keys and values.
-pub struct Sequence {
-    model: Model,
-    cache: KvCache,
-    /// The tokens in the cache, kept because crossing LongRoPE's original length computes them anew.
-    ids: Vec<u32>,
-    /// Which rotary table the cache was computed with.
-    long: bool,
-}
-
-impl Sequence {
-    /// The tokens in the cache.
-    pub fn ids(&self) -> &[u32] {
-        &self.ids
-    }
-
-    /// Forgets the tokens from `len` on, so that another continuation can be tried.
-    pub fn truncate(&mut self, len: usize) {
-        self.cache.truncate(len);
-        self.ids.truncate(len);
-    }
-
-    /// A second sequence with the same content; pages of keys and values are shared until one of the two writes.
-    pub fn fork(&self) -> Self {
-        Self {
-            model: self.model.clone(),
-            cache: self.cache.fork(),
-            ids: self.ids.clone(),
-            long: self.long,
-        }
-    }
-
-    /// Checks `ids` and puts the cache on the right side of LongRoPE's original length.
-    fn prepare(&mut self, ids: &[u32], cancel: &Cancel) -> Result<(), EngineError> {
-        let decoder = &self.model.0.decoder;
-        let total = self.ids.len() + ids.len();
-        if total > decoder.shape.context {
-            return Err(EngineError::context_overflow(total, decoder.shape.context));
-        }
-        let limit = decoder.embedding.rows();
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= limit) {
-            return Err(EngineError::options(format!(
-                "token id {id} is not below {limit}, the size of the vocabulary"
-            )));
-        }
-        let long = decoder.ropes.iter().any(|rope| rope.is_long(total));
-        if long == self.long {
-            return Ok(());
-        }
-        self.long = long;
-        let before = std::mem::take(&mut self.ids);
-        self.cache.truncate(0);
-        self.run(&before, Want::Last, cancel).map(drop)
-    }
-
-    /// Runs `ids` in chunks; what was run counts even if a later chunk is cancelled.
-    fn run(&mut self, ids: &[u32], want: Want, cancel: &Cancel) -> Result<Vec<f32>, EngineError> {
-        let inner = self.model.0.clone();
-        let size = inner.config.search.chunk_size.unwrap_or(PREFILL_CHUNK);
-        let mut logits = Vec::new();
-        let count = ids.len().div_ceil(size);
-        for (index, piece) in ids.chunks(size).enumerate() {
-            let logits_from = match want {
-                Want::All => 0,
-                Want::Last if index + 1 == count => piece.len() - 1,
-                Want::Last => piece.len(),
-            };
-            let chunk = Chunk {
-                ids: piece,
-                cache: &mut self.cache,
-                long: self.long,
-                logits_from,
-            };
-            logits.extend(inner.forward(&mut [chunk], cancel)?);
-            self.ids.extend_from_slice(piece);
-        }
-        Ok(logits)
-    }
-}
-
-impl Session for Sequence {
-    fn vocab_size(&self) -> usize {
-        self.model.0.decoder.shape.vocab
-    }
-
-    fn context_length(&self) -> usize {
-        self.model.0.decoder.shape.context
-    }
-
-    fn len(&self) -> usize {
-        self.cache.len()
-    }
-
-    fn extend(&mut self, ids: &[u32], want: Want, cancel: &Cancel) -> Result<Logits, EngineError> {
-        self.prepare(ids, cancel)?;
-        let data = self.run(ids, want, cancel)?;
-        let vocab = self.vocab_size();
-        Ok(Logits {
-            rows: data.len() / vocab,
-            vocab,
-            data,
-        })
     }
 }
 

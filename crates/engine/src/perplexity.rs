@@ -2,9 +2,10 @@
 
 use inhouse_kernels::Kernels;
 
+use crate::backend::Backend;
+use crate::cancel::Cancel;
 use crate::error::EngineError;
-use crate::model::Model;
-use crate::session::{Cancel, Session, Want};
+use crate::session::{Session, Want};
 
 /// Tokens whose logits are held at a time.
 const CHUNK: usize = 64;
@@ -30,12 +31,16 @@ impl Perplexity {
 /// Measures `ids`, each token predicted from all before it in its window; windows are as long as the context.
 ///
 /// # Errors
-/// Fewer than two ids, an id out of range, or the cancellation.
-pub fn measure(model: &Model, ids: &[u32], cancel: &Cancel) -> Result<Perplexity, EngineError> {
-    let windows: Vec<&[u32]> = ids.chunks(model.info().context_length).collect();
+/// Fewer than two ids, an id out of range, a graph that gives the last row of logits only, or the cancellation.
+pub fn measure(
+    model: &dyn Backend,
+    ids: &[u32],
+    cancel: &Cancel,
+) -> Result<Perplexity, EngineError> {
+    let windows: Vec<&[u32]> = ids.chunks(model.info().context_length.max(1)).collect();
     let (mut sum, mut tokens) = (0.0, 0);
     for window in &windows {
-        sum += nll(&mut model.sequence(), window, cancel)?;
+        sum += nll(model.session()?.as_mut(), window, cancel)?;
         tokens += window.len() - 1;
     }
     if tokens == 0 {
@@ -56,6 +61,13 @@ fn nll(session: &mut dyn Session, ids: &[u32], cancel: &Cancel) -> Result<f64, E
     for start in (0..ids.len() - 1).step_by(CHUNK) {
         let end = (start + CHUNK).min(ids.len() - 1);
         let logits = session.extend(&ids[start..end], Want::All, cancel)?;
+        if logits.rows != end - start {
+            return Err(EngineError::options(format!(
+                "the model gives {} of the {} rows of logits that were asked for; export it with the whole head",
+                logits.rows,
+                end - start
+            )));
+        }
         for (row, &next) in ids[start + 1..=end].iter().enumerate() {
             let row = logits.row(row);
             let of_next = row.get(next as usize).copied().unwrap_or(f32::NEG_INFINITY);
@@ -70,7 +82,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{KvType, LoadOptions, Precision};
+    use crate::{KvType, LoadOptions, Model, Precision};
 
     #[test]
     fn a_text_beyond_the_context_is_measured_in_windows() {

@@ -1,35 +1,41 @@
 //! The seam between generation and a model: what decoding needs of a sequence, whichever backend runs it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use crate::cancel::Cancel;
 use crate::error::EngineError;
 
 /// One sequence of a loaded model: the tokens in its KV cache, and the way to put more behind them.
 ///
 /// Decoding, sampling and streaming are written once above this trait; the native engine and ONNX Runtime are
 /// below it.
-pub trait Session {
+pub trait Session: Send {
     /// Entries of a row of logits.
     fn vocab_size(&self) -> usize;
 
     /// Most tokens the sequence can hold.
     fn context_length(&self) -> usize;
 
-    /// Tokens in the KV cache.
-    fn len(&self) -> usize;
+    /// The tokens in the KV cache.
+    fn ids(&self) -> &[u32];
+
+    /// How many tokens the KV cache holds.
+    fn len(&self) -> usize {
+        self.ids().len()
+    }
 
     /// Whether the KV cache holds nothing yet.
     fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.ids().is_empty()
     }
+
+    /// Forgets the tokens from `len` on, so that another continuation can be tried.
+    fn truncate(&mut self, len: usize);
 
     /// Runs `ids` behind what is there and gives the logits that `want` asks for.
     ///
     /// # Errors
     /// An id or a length out of range, or [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) where `cancel` was
-    /// set meanwhile; what the cache holds then is a beginning of what was asked for, and [`len`](Self::len) says
-    /// how long it is.
+    /// set meanwhile; what the cache holds then is a beginning of what was asked for, and [`ids`](Self::ids)
+    /// says which.
     fn extend(&mut self, ids: &[u32], want: Want, cancel: &Cancel) -> Result<Logits, EngineError>;
 }
 
@@ -61,6 +67,12 @@ impl Logits {
             .unwrap_or_default()
     }
 
+    /// The last token's logits; empty where there are none.
+    pub fn last_row(&self) -> &[f32] {
+        let last = self.rows.checked_sub(1);
+        last.map(|last| self.row(last)).unwrap_or_default()
+    }
+
     /// The last token's logits, to be changed in place by a sampler; empty where there are none.
     pub fn last_row_mut(&mut self) -> &mut [f32] {
         let range = self.rows.checked_sub(1).and_then(|last| self.range(last));
@@ -72,27 +84,6 @@ impl Logits {
     fn range(&self, index: usize) -> Option<std::ops::Range<usize>> {
         let start = index.checked_mul(self.vocab)?;
         Some(start..start.checked_add(self.vocab)?)
-    }
-}
-
-/// Asks a running generation to stop; clones share the one flag, and a set flag stays set.
-#[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
-
-impl Cancel {
-    /// A flag that is not set.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the flag: whoever works under it stops at the next point where it can, within one token.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the flag was set.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -110,16 +101,9 @@ mod tests {
         assert_eq!(logits.row(0), [0.0, 1.0, 2.0]);
         assert_eq!(logits.row(1), [3.0, 4.0, 5.0]);
         assert!(logits.row(2).is_empty() && logits.row(usize::MAX).is_empty());
+        assert_eq!(logits.last_row(), [3.0, 4.0, 5.0]);
         assert_eq!(logits.last_row_mut(), [3.0, 4.0, 5.0]);
-        assert!(Logits::default().last_row_mut().is_empty());
-    }
-
-    #[test]
-    fn clones_of_a_cancel_share_the_flag() {
-        let cancel = Cancel::new();
-        let clone = cancel.clone();
-        assert!(!clone.is_cancelled());
-        cancel.cancel();
-        assert!(clone.is_cancelled());
+        let mut none = Logits::default();
+        assert!(none.last_row().is_empty() && none.last_row_mut().is_empty());
     }
 }

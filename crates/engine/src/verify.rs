@@ -6,13 +6,16 @@
 //! counted in standard deviations of the recorded logits, so that models compare.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::backend::Backend;
+use crate::cancel::Cancel;
 use crate::error::{EngineError, ErrorKind};
 use crate::kv::KvType;
-use crate::model::{LoadOptions, Model, Precision};
-use crate::session::{Cancel, Session, Want};
+use crate::model::Precision;
+use crate::session::Want;
 
 /// Most an exact logit may differ, in standard deviations.
 pub const EXACT_BOUND: f64 = 0.002;
@@ -152,40 +155,36 @@ pub struct CaseReport {
     pub passed: bool,
 }
 
-/// Runs every case of `expected` on the model in `folder`, in each of `modes`.
+/// Loads the model that is checked, in this arithmetic and with this KV cache.
+pub type Load<'a> = &'a mut dyn FnMut(Precision, KvType) -> Result<Arc<dyn Backend>, EngineError>;
+
+/// Runs every case of `expected` on the model that `load` gives, in each of `modes`.
 ///
 /// # Errors
 /// The model cannot be loaded or refuses an input; differences are not errors but reported.
 pub fn run(
-    folder: &Path,
     expected: &Expected,
     modes: &[Mode],
-    options: &LoadOptions,
+    load: Load<'_>,
 ) -> Result<Vec<CaseReport>, EngineError> {
-    let load = |precision, kv| {
-        Model::load(
-            folder,
-            &LoadOptions {
-                precision,
-                kv,
-                ..options.clone()
-            },
-        )
-    };
     let exact = load(Precision::Exact, KvType::F32)?;
-    let default = load(Precision::Default, KvType::F16)?;
+    let default = match modes.contains(&Mode::Default) {
+        true => load(Precision::Default, KvType::F16)?,
+        false => Arc::clone(&exact), // nothing runs on it
+    };
+    let (exact, default) = (exact.as_ref(), default.as_ref());
     let mut reports = Vec::new();
     for (index, case) in expected.cases.iter().enumerate() {
-        let reference = reference(&exact, case)?;
+        let reference = reference(exact, case)?;
         for &mode in modes {
             for feeding in Feeding::ALL {
                 reports.push(match mode {
-                    Mode::Exact => check_exact(index, case, feeding, &play(&exact, case, feeding)?),
+                    Mode::Exact => check_exact(index, case, feeding, &play(exact, case, feeding)?),
                     Mode::Default => check_default(
                         index,
                         case,
                         feeding,
-                        &play(&default, case, feeding)?,
+                        &play(default, case, feeding)?,
                         &reference,
                     ),
                 });
@@ -197,7 +196,7 @@ pub fn run(
 
 /// What the default mode is held against: the recorded exact rows, and between them our own exact ones, which the
 /// recorded last row vouches for.
-fn reference(exact: &Model, case: &Case) -> Result<Played, EngineError> {
+fn reference(exact: &dyn Backend, case: &Case) -> Result<Played, EngineError> {
     let mut played = play(exact, case, Feeding::Whole)?;
     let last = played.steps.len() - 1;
     played.steps[0].clone_from(&case.exact.prefill_last_logits);
@@ -211,8 +210,8 @@ struct Played {
     steps: Vec<Vec<f32>>,
 }
 
-fn play(model: &Model, case: &Case, feeding: Feeding) -> Result<Played, EngineError> {
-    let mut sequence = model.sequence();
+fn play(model: &dyn Backend, case: &Case, feeding: Feeding) -> Result<Played, EngineError> {
+    let mut session = model.session()?;
     let cancel = Cancel::new();
     let mut prompt_argmax = Vec::new();
     let mut last = Vec::new();
@@ -220,13 +219,13 @@ fn play(model: &Model, case: &Case, feeding: Feeding) -> Result<Played, EngineEr
         .input_ids
         .chunks(feeding.piece().min(case.input_ids.len()))
     {
-        let logits = sequence.extend(piece, Want::All, &cancel)?;
+        let logits = session.extend(piece, Want::All, &cancel)?;
         prompt_argmax.extend((0..logits.rows).map(|row| argmax(logits.row(row))));
-        last = logits.row(logits.rows - 1).to_vec();
+        last = logits.last_row().to_vec();
     }
     let mut steps = vec![last];
     for &id in &case.exact.greedy[..case.exact.greedy.len() - 1] {
-        steps.push(sequence.extend(&[id], Want::Last, &cancel)?.data);
+        steps.push(session.extend(&[id], Want::Last, &cancel)?.data);
     }
     if let Some(row) = steps
         .iter()

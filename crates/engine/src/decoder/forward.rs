@@ -5,9 +5,9 @@ use inhouse_kernels::{AttentionShape, KvPage, QueryRow};
 use super::apply::{Machine, Rows, resized};
 use super::product::Product;
 use super::{Attention, Decoder, Layer, Mlp, Shape};
+use crate::cancel::Cancel;
 use crate::error::EngineError;
 use crate::kv::{KvCache, PAGE_TOKENS};
-use crate::session::Cancel;
 use crate::weights::Norm;
 
 /// New tokens of one sequence.

@@ -9,8 +9,9 @@ use super::decoding::{Decoding, Step};
 use super::event::{Event, Finish, FinishReason, Timings, Usage};
 use super::options::GenerateOptions;
 use super::words::Detokenize;
+use crate::cancel::Cancel;
 use crate::error::{EngineError, ErrorKind};
-use crate::session::{Cancel, Session, Want};
+use crate::session::{Session, Want};
 
 /// An answer in the making: an iterator that runs the model as far as the next event needs.
 ///

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use self::fake::{END, FakeWords, PROMPT, Scripted};
 use super::*;
+use crate::cancel::Cancel;
 use crate::error::{EngineError, ErrorKind};
 use crate::sampling::SearchOptions;
-use crate::session::{Cancel, Logits, Session, Want};
+use crate::session::{Logits, Session, Want};
 
 fn options(change: impl FnOnce(&mut GenerateOptions)) -> GenerateOptions {
     let mut options = GenerateOptions {
@@ -442,9 +443,10 @@ fn an_error_of_the_model_ends_the_generation() {
         fn context_length(&self) -> usize {
             8
         }
-        fn len(&self) -> usize {
-            0
+        fn ids(&self) -> &[u32] {
+            &[]
         }
+        fn truncate(&mut self, _: usize) {}
         fn extend(&mut self, _: &[u32], _: Want, _: &Cancel) -> Result<Logits, EngineError> {
             Ok(Logits {
                 rows: 1,

@@ -1,9 +1,12 @@
 //! Every folder of the model zoo in both modes, however the prompt is cut.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use inhouse_engine::verify::{self, Expected, Mode};
-use inhouse_engine::{Cancel, ErrorKind, KvType, LoadOptions, Model, Precision, Session, Want};
+use inhouse_engine::verify::{self, CaseReport, Expected, Mode};
+use inhouse_engine::{
+    Backend, Cancel, EngineError, ErrorKind, KvType, LoadOptions, Model, Precision, Session, Want,
+};
 use inhouse_kernels::Isa;
 
 fn folder(name: &str) -> PathBuf {
@@ -15,16 +18,26 @@ fn folder(name: &str) -> PathBuf {
     testdata.join("zoo-extra").join(name)
 }
 
+fn expected(name: &str) -> Expected {
+    Expected::read(&folder(name).join("expected.json")).unwrap()
+}
+
+fn verify(name: &str, expected: &Expected, modes: &[Mode], isa: Option<Isa>) -> Vec<CaseReport> {
+    let load = &mut |precision, kv| -> Result<Arc<dyn Backend>, EngineError> {
+        let options = LoadOptions {
+            precision,
+            kv,
+            isa,
+            ..LoadOptions::default()
+        };
+        Ok(Arc::new(Model::load(&folder(name), &options)?))
+    };
+    verify::run(expected, modes, load).unwrap()
+}
+
 fn check(name: &str) {
-    let folder = folder(name);
-    let expected = Expected::read(&folder.join("expected.json")).unwrap();
-    let reports = verify::run(
-        &folder,
-        &expected,
-        &[Mode::Exact, Mode::Default],
-        &LoadOptions::default(),
-    )
-    .unwrap();
+    let modes = [Mode::Exact, Mode::Default];
+    let reports = verify(name, &expected(name), &modes, None);
     assert!(reports.len() >= 24, "{name}: only {} checks", reports.len());
     for report in &reports {
         assert!(report.certain > 0 && report.passed, "{name}: {report:?}");
@@ -144,11 +157,9 @@ fn granite_int4() {
 /// Either mode alone sees a recording that is not this model's.
 #[test]
 fn another_recording_fails_in_both_modes() {
-    let expected = Expected::read(&folder("llama-int4-asym-b128").join("expected.json")).unwrap();
+    let expected = expected("llama-int4-asym-b128");
     for mode in [Mode::Exact, Mode::Default] {
-        let options = LoadOptions::default();
-        let reports = verify::run(&folder("mistral-int4-b64"), &expected, &[mode], &options);
-        for report in reports.unwrap() {
+        for report in verify("mistral-int4-b64", &expected, &[mode], None) {
             assert!(!report.passed, "{report:?}");
         }
     }
@@ -159,14 +170,8 @@ fn another_recording_fails_in_both_modes() {
 fn every_instruction_set_of_this_machine() {
     for isa in Isa::available() {
         for name in ["phi4mini-int4", "qwen2-mixed", "llama-fp32"] {
-            let folder = folder(name);
-            let expected = Expected::read(&folder.join("expected.json")).unwrap();
-            let options = LoadOptions {
-                isa: Some(isa),
-                ..LoadOptions::default()
-            };
             let modes = [Mode::Exact, Mode::Default];
-            for report in verify::run(&folder, &expected, &modes, &options).unwrap() {
+            for report in verify(name, &expected(name), &modes, Some(isa)) {
                 assert!(report.passed, "{name} with {}: {report:?}", isa.name());
             }
         }
@@ -244,6 +249,53 @@ fn a_batch_gives_what_each_sequence_gives_alone() {
 }
 
 #[test]
+fn a_batch_in_step_gives_what_each_sequence_gives_alone() {
+    let model: &dyn Backend = &load("qwen2-mixed");
+    let cancel = Cancel::new();
+    let alone = |ids: &[u32]| {
+        let mut session = model.session().unwrap();
+        session.extend(ids, Want::Last, &cancel).unwrap().data
+    };
+    let prompts = [ids(3), ids(300), ids(71)];
+    let mut batch = model.batch().unwrap();
+    // The second turn begins anew, with fewer sequences.
+    for prompts in [&prompts[..], &prompts[1..]] {
+        let given: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let logits = batch.prefill(&given, &cancel).unwrap();
+        assert_eq!(logits.rows, prompts.len());
+        for (row, prompt) in prompts.iter().enumerate() {
+            assert_close(logits.row(row), &alone(prompt), "prefill");
+        }
+        let next = &[7, 11, 13][..prompts.len()];
+        let logits = batch.step(next, &cancel).unwrap();
+        assert_eq!(logits.rows, prompts.len());
+        for ((row, prompt), id) in prompts.iter().enumerate().zip(next) {
+            let all = [prompt.as_slice(), &[*id]].concat();
+            assert_close(logits.row(row), &alone(&all), "step");
+        }
+    }
+}
+
+#[test]
+fn a_batch_refuses_what_does_not_fit_its_sequences() {
+    let model: &dyn Backend = &load("llama-fp32");
+    let cancel = Cancel::new();
+    let mut batch = model.batch().unwrap();
+    let options = |result: Result<_, EngineError>| {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Options);
+    };
+    options(batch.step(&[], &cancel));
+    options(batch.prefill(&[], &cancel));
+    options(batch.prefill(&[&[1], &[]], &cancel));
+    batch.prefill(&[&[1], &[2]], &cancel).unwrap();
+    options(batch.step(&[3], &cancel));
+    options(batch.step(&[3, 999], &cancel));
+    batch.step(&[3, 4], &cancel).unwrap();
+    options(batch.prefill(&[&[999]], &cancel));
+    options(batch.step(&[3, 4], &cancel)); // a prefill that failed leaves none
+}
+
+#[test]
 fn a_fork_and_a_rewind_continue_as_a_fresh_sequence_would() {
     let model = load("mistral-int4-b64");
     let cancel = Cancel::new();
@@ -318,7 +370,8 @@ fn what_cannot_run_is_refused_and_changes_nothing() {
 
 #[test]
 fn facts_are_read_from_the_graph() {
-    let info = load("qwen2-mixed").info();
+    let model = load("qwen2-mixed");
+    let info = model.info();
     assert_eq!(
         (
             info.layers,
@@ -339,4 +392,11 @@ fn facts_are_read_from_the_graph() {
         info.weights
     );
     assert_eq!(info.kv_bytes_per_token, 3 * 2 * 2 * 32 * 4);
+    assert_eq!(info.backend, "native");
+    assert_eq!(info.isa, Some(info.computed_by.as_str()));
+    assert_eq!(info.execution_providers, ["cpu"]);
+    let model: &dyn Backend = &model;
+    assert_eq!(model.info(), info);
+    assert!(model.prefill_cost(3).is_some() && model.decode_cost(3, 1).is_some());
+    assert_eq!(model.tokenizer_folder(), model.folder());
 }

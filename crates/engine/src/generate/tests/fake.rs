@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::cancel::Cancel;
 use crate::error::EngineError;
 use crate::generate::{Clock, Detokenize};
 use crate::sampling::Vocabulary;
-use crate::session::{Cancel, Logits, Session, Want};
+use crate::session::{Logits, Session, Want};
 
 /// The tokens' texts; 0 ends an answer, 8 and 9 are the halves of a character.
 pub(super) const WORDS: [&[u8]; 11] = [
@@ -90,8 +91,12 @@ impl Session for Scripted {
         self.context_length
     }
 
-    fn len(&self) -> usize {
-        self.fed.len()
+    fn ids(&self) -> &[u32] {
+        &self.fed
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.fed.truncate(len);
     }
 
     fn extend(&mut self, ids: &[u32], want: Want, cancel: &Cancel) -> Result<Logits, EngineError> {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use inhouse_engine::{Cancel, Model};
+use inhouse_engine::{Backend, Cancel};
 use inhouse_kernels::{Isa, Kernels};
 
 use self::figure::Figure;
@@ -63,17 +63,18 @@ pub(crate) struct BenchArgs {
 pub(super) fn run(args: BenchArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let located = model_flags::locate(&args.model, context)?;
     let started = Instant::now();
-    let model = model_flags::load(&located.folder, args.compute, context)?;
+    let loaded = model_flags::load(&located.folder, args.compute, context)?;
+    let model = loaded.as_ref();
     let load_s = started.elapsed().as_secs_f64();
     let isa = context.settings.isa.unwrap_or_else(Isa::best);
     let kernels = Kernels::new(isa).unwrap_or_else(Kernels::best);
     let cancel = Cancel::new();
     let stop = cancel.clone();
     let work = || -> anyhow::Result<Report> {
-        workload::one(&model, &[0], 0, &cancel)?;
+        workload::one(model, &[0], 0, &cancel)?;
         let load_to_first_token_s = started.elapsed().as_secs_f64();
-        let timed = time(&model, &args, kernels, &cancel)?;
-        let mut report = timed.report(&model, &args);
+        let timed = time(model, &args, kernels, &cancel)?;
+        let mut report = timed.report(model, &args);
         report.model = located.name;
         report.load_s = Figure::of([load_s], 3);
         report.load_to_first_token_s = Figure::of([load_to_first_token_s], 3);
@@ -110,7 +111,7 @@ struct Timed {
 }
 
 fn time(
-    model: &Model,
+    model: &dyn Backend,
     args: &BenchArgs,
     kernels: Kernels,
     cancel: &Cancel,
@@ -160,7 +161,7 @@ fn time(
 }
 
 impl Timed {
-    fn report(&self, model: &Model, args: &BenchArgs) -> Report {
+    fn report(&self, model: &dyn Backend, args: &BenchArgs) -> Report {
         let info = model.info();
         let lines: Vec<Line> = args
             .prompt
@@ -187,6 +188,8 @@ impl Timed {
             version: env!("CARGO_PKG_VERSION"),
             model: String::new(),
             processor: machine::processor().name,
+            backend: info.backend,
+            computed_by: info.computed_by,
             isa: info.isa,
             threads: info.threads,
             new_tokens: args.new,
@@ -212,8 +215,8 @@ impl Timed {
         }
     }
 
-    fn line(&self, model: &Model, tokens: u32, new: u32, runs: &[Run]) -> Line {
-        let prefill = |rates: &Rates| seconds(model.prefill_cost(tokens as usize), rates);
+    fn line(&self, model: &dyn Backend, tokens: u32, new: u32, runs: &[Run]) -> Line {
+        let prefill = |rates: &Rates| Some(seconds(model.prefill_cost(tokens as usize)?, rates));
         let decode = |rates: &Rates| decoding(model, tokens, new, 1, rates);
         Line {
             prompt_tokens: tokens,
@@ -225,31 +228,65 @@ impl Timed {
         }
     }
 
-    /// What the limits beside each run would have allowed, over the time it took.
+    /// What the limits beside each run would have allowed, over the time it took; `None` where there are no limits, or
+    /// the backend does not know what it computes.
     fn shares(
         &self,
         taken: impl Iterator<Item = f64>,
-        allowed: impl Fn(&Rates) -> f64,
+        allowed: impl Fn(&Rates) -> Option<f64>,
     ) -> Option<Figure> {
         let shares = taken
             .zip(&self.limits)
-            .map(|(taken, rates)| allowed(rates) / taken);
-        (!self.limits.is_empty()).then(|| Figure::of(shares, 4))
+            .map(|(taken, rates)| Some(allowed(rates)? / taken));
+        let shares: Vec<f64> = shares.collect::<Option<_>>()?;
+        (!shares.is_empty()).then(|| Figure::of(shares, 4))
     }
 }
 
 /// Seconds that the limits allow for decoding `new` tokens of each sequence, behind prompts of `tokens`.
-fn decoding(model: &Model, tokens: u32, new: u32, sequences: u32, rates: &Rates) -> f64 {
-    (tokens..tokens + new)
-        .map(|before| {
-            seconds(
-                model.decode_cost(before as usize, sequences as usize),
-                rates,
-            )
-        })
-        .sum()
+fn decoding(
+    model: &dyn Backend,
+    tokens: u32,
+    new: u32,
+    sequences: u32,
+    rates: &Rates,
+) -> Option<f64> {
+    let allowed = |before: u32| {
+        let cost = model.decode_cost(before as usize, sequences as usize)?;
+        Some(seconds(cost, rates))
+    };
+    (tokens..tokens + new).map(allowed).sum()
 }
 
 fn seconds(cost: inhouse_engine::Cost, rates: &Rates) -> f64 {
     cost.seconds(rates.int8, rates.f32, rates.read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_shares_where_limits_and_costs_are_known() {
+        let check = |n_limits: usize, allowed: Option<f64>, share: Option<f64>| {
+            let rates = Rates {
+                read: 1.0,
+                int8: 1.0,
+                f32: 1.0,
+            };
+            let timed = Timed {
+                runs: Vec::new(),
+                batch: Vec::new(),
+                limits: vec![rates; n_limits],
+                sampling_s: 0.0,
+                peak_memory: None,
+                idle_share: None,
+            };
+            let shares = timed.shares([2.0, 2.0].into_iter(), |_| allowed);
+            assert_eq!(shares.map(|shares| shares.median), share);
+        };
+        check(2, Some(1.0), Some(0.5));
+        check(2, None, None);
+        check(0, Some(1.0), None);
+    }
 }

@@ -1,9 +1,10 @@
 //! What the commands that run a model have in common: which model, and how it is computed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use inhouse_engine::{KvType, LoadNote, LoadOptions, Model};
+use inhouse_engine::{Backend, EngineError, KvType, LoadNote, LoadOptions, Model};
 
 use super::{Context, store};
 use crate::machine;
@@ -71,7 +72,7 @@ pub(super) fn load(
     folder: &Path,
     compute: ComputeFlags,
     context: &Context,
-) -> anyhow::Result<Model> {
+) -> anyhow::Result<Arc<dyn Backend>> {
     let options = LoadOptions {
         threads: compute.threads.map(usize::from),
         isa: context.settings.isa,
@@ -84,7 +85,15 @@ pub(super) fn load(
         packed: context.settings.packed.for_loading(),
         ..LoadOptions::default()
     };
-    Ok(Model::load_noting(folder, &options, &mut say)?)
+    Ok(load_with(folder, &options)?)
+}
+
+/// The one place where a model is loaded.
+pub(super) fn load_with(
+    folder: &Path,
+    options: &LoadOptions,
+) -> Result<Arc<dyn Backend>, EngineError> {
+    Ok(Arc::new(Model::load_noting(folder, options, &mut say)?))
 }
 
 /// Packing is told of only where somebody would wonder what takes so long.

@@ -57,7 +57,7 @@ pub(super) fn run(args: PerplexityArgs, context: &Context) -> anyhow::Result<Exi
     };
     let cancel = Cancel::new();
     let stop = cancel.clone();
-    let work = || perplexity::measure(&model, &ids, &cancel);
+    let work = || perplexity::measure(model.as_ref(), &ids, &cancel);
     let (measured, interrupted) = context.interrupt.during(move || stop.cancel(), work);
     if interrupted {
         return Err(Interrupted.into());

@@ -8,7 +8,7 @@ use inhouse_engine::LoadOptions;
 use inhouse_engine::verify::{self, CaseReport, Expected, Feeding, Mode};
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, model_flags};
 use crate::output::{Align, Table, count};
 use crate::terminal::Style;
 
@@ -60,7 +60,15 @@ pub(super) fn run(args: VerifyArgs, context: &Context) -> anyhow::Result<ExitCod
         isa: context.settings.isa,
         ..LoadOptions::default()
     };
-    let reports = verify::run(&args.folder, &expected, args.mode.modes(), &options)?;
+    let load = &mut |precision, kv| {
+        let options = LoadOptions {
+            precision,
+            kv,
+            ..options.clone()
+        };
+        model_flags::load_with(&args.folder, &options)
+    };
+    let reports = verify::run(&expected, args.mode.modes(), load)?;
     let failed = reports.iter().filter(|report| !report.passed).count();
     if args.json {
         let cases: Vec<Value> = reports.iter().map(json).collect();

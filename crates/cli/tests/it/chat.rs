@@ -33,6 +33,7 @@ fn json_has_text_reason_usage_and_timings() {
         keys(&answer),
         [
             "model",
+            "computed_by",
             "text",
             "finish_reason",
             "stop",
@@ -104,7 +105,9 @@ fn the_text_alone_is_on_stdout() {
     assert_eq!(String::from_utf8(with_statistics.stdout).unwrap(), said);
     let statistics = String::from_utf8(with_statistics.stderr).unwrap();
     assert!(
-        statistics.contains("tokens/s") && statistics.starts_with("[phi4mini-int4: "),
+        statistics.contains("computed by")
+            && statistics.contains("tokens/s")
+            && statistics.starts_with("[phi4mini-int4: "),
         "{statistics}"
     );
 }

@@ -21,6 +21,8 @@ fn bench_prints_every_figure_with_its_share_of_the_limit() {
         "bench", "-m", folder, "-p", "8,3", "-n", "4", "-r", "2", "--batch", "3", "--json",
     ]);
     assert_eq!(report["engine"], "inhouse");
+    assert_eq!(report["backend"], "native");
+    assert_eq!(report["computed_by"], report["isa"]);
     assert!(report["threads"].as_u64().unwrap() >= 1);
     assert!(!report["processor"].as_str().unwrap().is_empty());
     let lines = report["lines"].as_array().unwrap();

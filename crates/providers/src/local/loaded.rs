@@ -1,11 +1,12 @@
 //! A loaded model, on its own thread: from a conversation to the events of an answer.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use inhouse_chat::{Block, Delta, Event, Extra, Failure, ProviderError, StopReason, Usage};
 use inhouse_engine::{
-    EngineError, ErrorKind, Event as Step, Finish, FinishReason, Generation, LoadOptions, Model,
-    Sequence, Session as _, Words,
+    Backend, EngineError, ErrorKind, Event as Step, Finish, FinishReason, GenaiConfig, Generation,
+    LoadOptions, Model, Session, Words,
 };
 use inhouse_text::{ChatTemplate, TextError, TextErrorKind, Tokenizer};
 use tokio::sync::mpsc;
@@ -20,11 +21,11 @@ const OTHER_EVENTS: usize = 8;
 
 /// A model, and the KV cache of the last conversation with it, which its next turn begins with.
 pub(super) struct Loaded {
-    model: Model,
+    model: Arc<dyn Backend>,
     tokenizer: Tokenizer,
     template: ChatTemplate,
-    sequence: Sequence,
-    /// Whose conversation the sequence holds.
+    session: Box<dyn Session>,
+    /// Whose conversation the session holds.
     kept_for: Option<String>,
     /// What callers should know of it.
     note: Option<String>,
@@ -48,11 +49,11 @@ impl Loaded {
         };
         let text =
             |error: TextError| CannotRun::new(format!("{}: {error}; {}", place.name, place.advice));
-        let model = Model::load(&place.folder, options).map_err(engine)?;
-        is_the_file(&model, place)?;
+        let model = load(place, options).map_err(engine)?;
+        is_the_file(model.config(), place)?;
         let folder = model.tokenizer_folder();
         let tokenizer = Tokenizer::from_folder(&folder).map_err(text)?;
-        let family = &model.config().model_type;
+        let family = model.config().model_type.as_str();
         let (template, note) = match ChatTemplate::from_folder(&folder).map_err(text)? {
             Some(template) => (template, None),
             None => {
@@ -65,7 +66,7 @@ impl Loaded {
             }
         };
         Ok(Self {
-            sequence: model.sequence(),
+            session: model.session().map_err(engine)?,
             kept_for: None,
             model,
             tokenizer,
@@ -95,7 +96,7 @@ impl Loaded {
         let prompt = self.encode(work)?;
         let lengths = Lengths {
             prompt: prompt.len(),
-            context: self.sequence.context_length(),
+            context: self.session.context_length(),
         };
         let plan = sampling::plan(&work.request, &work.model, self.model.config(), lengths);
         let Plan {
@@ -105,11 +106,11 @@ impl Loaded {
             note,
         } = plan.map_err(|error| work.failed(Failure::TooLong).because(error))?;
         if self.kept_for != work.caller {
-            self.sequence.truncate(0);
+            self.session.truncate(0);
             self.kept_for.clone_from(&work.caller);
         }
-        keep_common_beginning(&mut self.sequence, &prompt);
-        let cached = self.sequence.len();
+        keep_common_beginning(self.session.as_mut(), &prompt);
+        let cached = self.session.len();
         let usage = Usage {
             input: (prompt.len() - cached) as u64,
             cache_read: cached as u64,
@@ -122,7 +123,7 @@ impl Loaded {
         ]
         .concat();
         let words = Words::boxed(&self.tokenizer);
-        let generation = Generation::new(&mut self.sequence, &prompt, &options, words)
+        let generation = Generation::new(self.session.as_mut(), &prompt, &options, words)
             .map_err(|error| refused(work, &error))?
             .with_cancel(work.cancel.clone());
         // It has room for the whole answer: one who reads slowly does not keep the next from theirs.
@@ -230,6 +231,11 @@ impl Answer {
     }
 }
 
+/// The one place where a model is loaded.
+fn load(place: &Place, options: &LoadOptions) -> Result<Arc<dyn Backend>, EngineError> {
+    Ok(Arc::new(Model::load(&place.folder, options)?))
+}
+
 /// What is wrong with a request before anything ran.
 fn refused(work: &Work, error: &EngineError) -> ProviderError {
     let kind = match error.kind() {
@@ -242,19 +248,19 @@ fn refused(work: &Work, error: &EngineError) -> ProviderError {
 
 /// What the prompt shares with the last conversation need not be computed again. At least one token is left to run,
 /// for its logits choose the first token of the answer.
-fn keep_common_beginning(sequence: &mut Sequence, prompt: &[u32]) {
-    let common = sequence
+fn keep_common_beginning(session: &mut dyn Session, prompt: &[u32]) {
+    let common = session
         .ids()
         .iter()
         .zip(prompt)
         .take_while(|(kept, new)| kept == new)
         .count();
-    sequence.truncate(common.min(prompt.len().saturating_sub(1)));
+    session.truncate(common.min(prompt.len().saturating_sub(1)));
 }
 
 /// Configuration may name the graph's file; the folder says which one is run.
-fn is_the_file(model: &Model, place: &Place) -> Result<(), CannotRun> {
-    let run = &model.config().decoder.filename;
+fn is_the_file(config: &GenaiConfig, place: &Place) -> Result<(), CannotRun> {
+    let run = &config.decoder.filename;
     match &place.file {
         Some(named) if *named != **run => Err(CannotRun::new(format!(
             "{}: modelPath names {}, and genai_config.json in its folder names {run}; let them name the same",
@@ -267,8 +273,6 @@ fn is_the_file(model: &Model, place: &Place) -> Result<(), CannotRun> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use inhouse_chat::{ChatRequest, Message};
     use inhouse_engine::Cancel;
     use inhouse_router::Meter;
@@ -304,7 +308,7 @@ mod tests {
         work.cancel.cancel();
         loaded.answer(Job { work, reply });
         assert!(begun.try_recv().is_err(), "no reply");
-        assert!(loaded.sequence.is_empty(), "nothing ran");
+        assert!(loaded.session.is_empty(), "nothing ran");
     }
 
     #[test]
@@ -316,7 +320,7 @@ mod tests {
             work: work(),
             reply,
         });
-        assert!(loaded.sequence.is_empty(), "nothing ran");
+        assert!(loaded.session.is_empty(), "nothing ran");
     }
 
     #[test]
@@ -326,7 +330,7 @@ mod tests {
         let (generation, answer, begun) = loaded.begin(&work).unwrap();
         drop(begun);
         answer.run(generation, work);
-        assert!(loaded.sequence.is_empty(), "nothing ran");
+        assert!(loaded.session.is_empty(), "nothing ran");
     }
 
     #[test]
@@ -342,6 +346,6 @@ mod tests {
             assert!(!matches!(event, Ok(Event::End { .. })));
         }
         assert_eq!(n_events, 2, "the start, and the part that stays open");
-        assert!(loaded.sequence.is_empty(), "nothing ran");
+        assert!(loaded.session.is_empty(), "nothing ran");
     }
 }

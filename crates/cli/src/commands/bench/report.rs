@@ -13,7 +13,9 @@ pub(super) struct Report {
     pub(super) version: &'static str,
     pub(super) model: String,
     pub(super) processor: String,
-    pub(super) isa: &'static str,
+    pub(super) backend: &'static str,
+    pub(super) computed_by: String,
+    pub(super) isa: Option<&'static str>,
     pub(super) threads: usize,
     pub(super) new_tokens: u32,
     pub(super) runs: u32,
@@ -30,7 +32,7 @@ pub(super) struct Report {
     pub(super) limits: Option<Limits>,
 }
 
-/// One length of prompt. Shares are of what the limits allow: 1 is all of it.
+/// One length of prompt. Shares are of what the limits allow, 1 is all of it; `None` where that is not known.
 #[derive(Serialize)]
 pub(super) struct Line {
     pub(super) prompt_tokens: u32,
@@ -92,7 +94,7 @@ impl Report {
     pub(super) fn heading(&self) -> String {
         format!(
             "{}: {}, {} threads, {}; new {}, runs {}",
-            self.model, self.processor, self.threads, self.isa, self.new_tokens, self.runs
+            self.model, self.processor, self.threads, self.computed_by, self.new_tokens, self.runs
         )
     }
 }
@@ -107,30 +109,37 @@ pub(super) fn table(report: &Report) -> Table {
         ("max", Right),
         ("of the limit", Right),
     ]);
-    let mut row = |name: String, figure: &Figure, digits: usize, share: Option<Figure>| {
-        let show = |value: f64| format!("{value:.digits$}");
-        let share = share.map_or(String::new(), |share| {
+    let shown = |share: Option<Figure>| {
+        share.map_or("-".to_owned(), |share| {
             format!("{:.0} %", share.median * 100.0)
-        });
+        })
+    };
+    let mut row = |name: String, figure: &Figure, digits: usize, share: Option<String>| {
+        let show = |value: f64| format!("{value:.digits$}");
         table.row([
             name,
             show(figure.median),
             show(figure.min),
             show(figure.max),
-            share,
+            share.unwrap_or_default(),
         ]);
     };
     for line in &report.lines {
         let tokens = line.prompt_tokens;
         let name = format!("prefill {tokens}, tokens/s");
-        row(name, &line.prefill_tok_s, 1, line.prefill_share);
+        row(
+            name,
+            &line.prefill_tok_s,
+            1,
+            Some(shown(line.prefill_share)),
+        );
         row(format!("first token of {tokens}, s"), &line.ttft_s, 3, None);
         let name = format!("decode after {tokens}, tokens/s");
-        row(name, &line.decode_tok_s, 1, line.decode_share);
+        row(name, &line.decode_tok_s, 1, Some(shown(line.decode_share)));
     }
     if let Some(batch) = &report.batch {
         let name = format!("{} together, tokens/s in all", batch.sequences);
-        row(name, &batch.tok_s, 1, batch.share);
+        row(name, &batch.tok_s, 1, Some(shown(batch.share)));
         let name = format!("{} together, times one", batch.sequences);
         row(name, &Figure::of([batch.ratio_to_one], 2), 2, None);
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use inhouse_engine::sampling::{SearchOptions, Vocabulary};
-use inhouse_engine::{Cancel, EngineError, Model, Session, Want};
+use inhouse_engine::{Backend, Cancel, EngineError, Logits, Want};
 use inhouse_kernels::Kernels;
 
 /// How long a prompt took, and the tokens after it.
@@ -15,20 +15,20 @@ pub(super) struct Run {
 
 /// Times one sequence from an empty cache, greedy; the first token counts to the prompt, as it comes out of it.
 pub(super) fn one(
-    model: &Model,
+    model: &dyn Backend,
     prompt: &[u32],
     new: u32,
     cancel: &Cancel,
 ) -> Result<Run, EngineError> {
     let kernels = Kernels::best();
-    let mut sequence = model.sequence();
+    let mut session = model.session()?;
     let start = Instant::now();
-    let logits = sequence.extend(prompt, Want::Last, cancel)?;
+    let logits = session.extend(prompt, Want::Last, cancel)?;
     let mut id = kernels.argmax(logits.row(0)) as u32;
     let ttft_s = start.elapsed().as_secs_f64();
     let start = Instant::now();
     for _ in 0..new {
-        let logits = sequence.extend(&[id], Want::Last, cancel)?;
+        let logits = session.extend(&[id], Want::Last, cancel)?;
         id = kernels.argmax(logits.row(0)) as u32;
     }
     Ok(Run {
@@ -39,31 +39,23 @@ pub(super) fn one(
 
 /// Seconds in which `prompts.len()` sequences, each behind its prompt, decode `new` tokens each, a forward for all.
 pub(super) fn together(
-    model: &Model,
+    model: &dyn Backend,
     prompts: &[Vec<u32>],
     new: u32,
     cancel: &Cancel,
 ) -> Result<f64, EngineError> {
     let kernels = Kernels::best();
-    let mut sequences = Vec::new();
-    let mut next = Vec::new();
-    for prompt in prompts {
-        let mut sequence = model.sequence();
-        let logits = sequence.extend(prompt, Want::Last, cancel)?;
-        next.push([kernels.argmax(logits.row(0)) as u32]);
-        sequences.push(sequence);
-    }
+    let best = |logits: &Logits| -> Vec<u32> {
+        (0..logits.rows)
+            .map(|row| kernels.argmax(logits.row(row)) as u32)
+            .collect()
+    };
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let mut batch = model.batch()?;
+    let mut next = best(&batch.prefill(&prompts, cancel)?);
     let start = Instant::now();
     for _ in 0..new {
-        let mut batch: Vec<_> = sequences
-            .iter_mut()
-            .zip(&next)
-            .map(|(sequence, id)| (sequence, id.as_slice()))
-            .collect();
-        let logits = model.extend_together(&mut batch, cancel)?;
-        for (row, id) in next.iter_mut().enumerate() {
-            *id = [kernels.argmax(logits.row(row)) as u32];
-        }
+        next = best(&batch.step(&next, cancel)?);
     }
     Ok(start.elapsed().as_secs_f64())
 }
@@ -83,9 +75,13 @@ pub(super) fn common_settings() -> SearchOptions {
 }
 
 /// The median of the seconds in which one token is chosen from the logits behind `prompt`.
-pub(super) fn sampling(model: &Model, prompt: &[u32], cancel: &Cancel) -> Result<f64, EngineError> {
+pub(super) fn sampling(
+    model: &dyn Backend,
+    prompt: &[u32],
+    cancel: &Cancel,
+) -> Result<f64, EngineError> {
     const TURNS: usize = 25;
-    let logits = model.sequence().extend(prompt, Want::Last, cancel)?;
+    let logits = model.session()?.extend(prompt, Want::Last, cancel)?;
     let row = logits.row(0);
     let mut sampler = inhouse_engine::sampling::Sampler::new(
         &common_settings(),

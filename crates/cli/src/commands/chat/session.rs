@@ -3,12 +3,13 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use inhouse_engine::{
-    Cancel, Event, Finish, FinishReason, GenerateOptions, Generation, Model, SearchOptions,
-    Sequence, Words,
+    Backend, Cancel, Event, Finish, FinishReason, GenaiConfig, GenerateOptions, Generation,
+    SearchOptions, Words,
 };
 use inhouse_text::{ChatTemplate, Message, TemplateOptions, Tokenizer};
 
@@ -32,11 +33,11 @@ pub(super) struct Session {
 /// What changes when another model goes on.
 struct Loaded {
     name: String,
-    model: Model,
+    model: Arc<dyn Backend>,
     tokenizer: Tokenizer,
     /// `None` where the prompt is given as it is.
     template: Option<ChatTemplate>,
-    sequence: Sequence,
+    sequence: Box<dyn inhouse_engine::Session>,
     load: Duration,
 }
 
@@ -115,8 +116,8 @@ impl Session {
         &self.loaded.name
     }
 
-    pub(super) fn model(&self) -> &Model {
-        &self.loaded.model
+    pub(super) fn model(&self) -> &dyn Backend {
+        self.loaded.model.as_ref()
     }
 
     pub(super) fn load_time(&self) -> Duration {
@@ -125,7 +126,7 @@ impl Session {
 
     /// Tokens in the KV cache.
     pub(super) fn cached_tokens(&self) -> usize {
-        self.loaded.sequence.ids().len()
+        self.loaded.sequence.len()
     }
 
     pub(super) fn counts(&self) -> Totals {
@@ -199,7 +200,7 @@ impl Loaded {
         } else {
             Some(template(&tokenizer_folder, &model.config().model_type)?)
         };
-        let sequence = model.sequence();
+        let sequence = model.session()?;
         Ok(Self {
             name: located.name,
             model,
@@ -230,11 +231,11 @@ impl Loaded {
         context: &Context,
         mut on_text: impl FnMut(&str) -> io::Result<()>,
     ) -> anyhow::Result<Answer> {
-        let options = options(&self.model, sampling);
-        keep_common_beginning(&mut self.sequence, prompt);
+        let options = options(self.model.config(), sampling);
+        keep_common_beginning(self.sequence.as_mut(), prompt);
         let cancel = Cancel::new();
         let words = Words::boxed(&self.tokenizer);
-        let mut generation = Generation::new(&mut self.sequence, prompt, &options, words)?
+        let mut generation = Generation::new(self.sequence.as_mut(), prompt, &options, words)?
             .with_cancel(cancel.clone());
         let mut text = String::new();
         let mut written = Ok(());
@@ -299,7 +300,7 @@ fn template(folder: &Path, family: &str) -> anyhow::Result<ChatTemplate> {
 
 /// What the conversation's next prompt shares with the last one need not be computed again. At least one token is
 /// left to run, for its logits choose the first token of the answer.
-fn keep_common_beginning(sequence: &mut Sequence, prompt: &[u32]) {
+fn keep_common_beginning(sequence: &mut dyn inhouse_engine::Session, prompt: &[u32]) {
     let common = sequence
         .ids()
         .iter()
@@ -310,8 +311,8 @@ fn keep_common_beginning(sequence: &mut Sequence, prompt: &[u32]) {
 }
 
 /// The model folder's own defaults with the flags over them.
-fn options(model: &Model, flags: &SamplingFlags) -> GenerateOptions {
-    let mut search = SearchOptions::from(&model.config().search);
+fn options(config: &GenaiConfig, flags: &SamplingFlags) -> GenerateOptions {
+    let mut search = SearchOptions::from(&config.search);
     if let Some(n) = flags.max_tokens {
         search.max_new_tokens = Some(n as usize);
     }
@@ -329,7 +330,7 @@ fn options(model: &Model, flags: &SamplingFlags) -> GenerateOptions {
     }
     GenerateOptions {
         search,
-        stop_tokens: model.config().eos_token_ids.clone(),
+        stop_tokens: config.eos_token_ids.clone(),
         stop_strings: flags.stop.clone(),
         logprobs: None,
     }

@@ -15,9 +15,10 @@ pub(super) fn show(session: &Session, answer: &Answer, terminal: Terminal) {
         tokens_per_second.map_or("-".into(), |rate| format!("{rate:.1}"))
     };
     let line = format!(
-        "[{}: loaded in {}; {} read at {} tokens/s, first token after {}; {} written at {} tokens/s; {}]",
+        "[{}: loaded in {}; computed by {}; {} read at {} tokens/s, first token after {}; {} written at {} tokens/s; {}]",
         session.model_name(),
         seconds(session.load_time().as_secs_f64()),
+        session.model().info().computed_by,
         count(timings.prefill_tokens, "token"),
         rate(timings.prefill_tokens_per_second()),
         seconds(timings.time_to_first_token.as_secs_f64()),
@@ -42,6 +43,7 @@ pub(super) fn json(session: &Session, answer: &Answer) -> Value {
     let (usage, timings) = (&answer.finish.usage, &answer.finish.timings);
     json!({
         "model": session.model_name(),
+        "computed_by": session.model().info().computed_by,
         "text": answer.text,
         "finish_reason": reason(answer.finish.reason),
         "stop": answer.stop_string,
@@ -89,7 +91,11 @@ pub(super) fn totals(session: &Session) -> Table {
     ]);
     table.row([
         "computed by",
-        &format!("{} with {}", info.isa, count(info.threads, "thread")),
+        &format!(
+            "{} with {}",
+            info.computed_by,
+            count(info.threads, "thread")
+        ),
     ]);
     table.row(["loaded in", &seconds(session.load_time().as_secs_f64())]);
     table.row(["answers", &totals.answers.to_string()]);

@@ -205,8 +205,8 @@ impl Model {
     /// Decoding a batch this way reads the weights once for all of it.
     ///
     /// # Errors
-    /// As [`Session::extend`], and where a sequence is another model's or has no new tokens; on an error no sequence
-    /// counts its new tokens.
+    /// As [`Session::extend`](crate::Session::extend), and where a sequence is another model's or has no new tokens;
+    /// on an error no sequence counts its new tokens.
     pub fn extend_together(
         &self,
         batch: &mut [(&mut Sequence, &[u32])],

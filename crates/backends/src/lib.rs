@@ -1,2 +1,23 @@
 //! What computes a model: the native engine, or ONNX Runtime with any of its execution providers.
 #![forbid(unsafe_code)]
+
+mod batch;
+mod device;
+mod failure;
+mod graph;
+mod kv;
+mod layout;
+pub mod library;
+mod load;
+mod loaded;
+mod model;
+mod opening;
+mod options;
+mod runner;
+mod sequence;
+mod steps;
+pub mod telemetry;
+mod tiny;
+
+pub use load::load;
+pub use options::{Choice, Options, RuntimeOptions};

@@ -5,13 +5,17 @@
 
 mod session_options;
 
+use std::path::Path;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::error::EngineError;
+use crate::error::{EngineError, ErrorKind};
 
 pub use session_options::{GraphOptimization, NamedStrings, SessionOptions};
 
+/// The configuration's file in a model folder.
+pub(crate) const FILE: &str = "genai_config.json";
 /// Upper bound of the file's size: real ones have a few kilobytes.
 const MAX_BYTES: usize = 1 << 20;
 /// Upper bound of layers, heads and the like; far above any model, far below what would hurt.
@@ -118,6 +122,22 @@ pub struct SearchConfig {
 }
 
 impl GenaiConfig {
+    /// Reads the configuration of a model folder.
+    ///
+    /// # Errors
+    /// The file is missing, or as [`parse`](Self::parse) has it.
+    pub fn of_folder(folder: &Path) -> Result<Self, EngineError> {
+        let path = folder.join(FILE);
+        let bytes = std::fs::read(&path).map_err(|e| {
+            let message = format!(
+                "cannot read {}; a model folder holds {FILE}, model.onnx and a tokenizer",
+                path.display()
+            );
+            EngineError::with_source(ErrorKind::Config, message, e)
+        })?;
+        Self::parse(&bytes)
+    }
+
     /// Parses the bytes of a `genai_config.json`.
     ///
     /// # Errors

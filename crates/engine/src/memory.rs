@@ -26,7 +26,7 @@ impl MemoryEstimate {
     /// # Errors
     /// The configuration is missing or broken.
     pub fn of_folder(folder: &Path, kv: KvType) -> Result<Self, EngineError> {
-        let config = crate::model::read_config(folder)?;
+        let config = GenaiConfig::of_folder(folder)?;
         let weights = weight_files(folder, &config.decoder.filename);
         Ok(Self::new(&config, weights, kv))
     }
@@ -58,7 +58,10 @@ impl MemoryEstimate {
     }
 
     /// Refuses a model that does not fit into `available` bytes even with a short conversation.
-    pub(crate) fn check(&self, available: u64) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Memory`], with the numbers.
+    pub fn check(&self, available: u64) -> Result<(), EngineError> {
         const SHORT: usize = 512;
         let needed = self.total(SHORT);
         if needed <= available {

@@ -26,9 +26,6 @@ use crate::weights::Release;
 pub use cost::Cost;
 pub use sequence::Sequence;
 
-/// The configuration's file in a model folder.
-const CONFIG: &str = "genai_config.json";
-
 /// Which arithmetic a model runs with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
@@ -89,7 +86,7 @@ impl Model {
         options: &LoadOptions,
         note: &mut dyn FnMut(LoadNote),
     ) -> Result<Self, EngineError> {
-        let config = read_config(folder)?;
+        let config = GenaiConfig::of_folder(folder)?;
         let estimate = MemoryEstimate::of_folder(folder, options.kv)?;
         if let Some(available) = options.available_memory {
             estimate.check(available)?;
@@ -106,7 +103,7 @@ impl Model {
         let mut decoder = lift(&graph, &config)?;
         let source = Source {
             folder,
-            config: &folder.join(CONFIG),
+            config: &folder.join(crate::config::FILE),
             files: &files,
         };
         let packed = match options.precision {
@@ -250,18 +247,6 @@ impl Inner {
             .forward(&self.machine, &mut scratch, chunks, cancel)
             .map(<[f32]>::to_vec)
     }
-}
-
-pub(crate) fn read_config(folder: &Path) -> Result<GenaiConfig, EngineError> {
-    let path = folder.join(CONFIG);
-    let bytes = std::fs::read(&path).map_err(|e| {
-        let message = format!(
-            "cannot read {}; a model folder holds genai_config.json, model.onnx and a tokenizer",
-            path.display()
-        );
-        EngineError::with_source(ErrorKind::Config, message, e)
-    })?;
-    GenaiConfig::parse(&bytes)
 }
 
 fn machine(options: &LoadOptions) -> Result<Machine, EngineError> {

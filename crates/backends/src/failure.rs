@@ -1,0 +1,66 @@
+//! What ONNX Runtime fails with, and what that means for whoever asked.
+
+use inhouse_engine::{EngineError, ErrorKind};
+
+/// Why a run or a load failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The caller cancelled.
+    Cancelled,
+    /// The device has not enough memory.
+    Memory(String),
+    /// The device, its driver or its provider failed; another one may do.
+    Device(String),
+}
+
+impl Failure {
+    /// Reads the message of an error of `ort`: its codes say little.
+    pub(crate) fn of(error: &ort::Error) -> Self {
+        let message = error.message();
+        if message.contains("Failed to allocate memory") {
+            return Self::Memory(message.to_owned());
+        }
+        Self::Device(message.to_owned())
+    }
+
+    /// Whether the next execution provider may succeed where this one failed.
+    pub(crate) fn may_go_elsewhere(&self) -> bool {
+        !matches!(self, Self::Cancelled)
+    }
+
+    /// The error for the caller; `device` is the execution provider's name.
+    pub(crate) fn on(self, device: &str) -> EngineError {
+        match self {
+            Self::Cancelled => EngineError::new(ErrorKind::Cancelled, "cancelled"),
+            Self::Memory(why) => EngineError::new(
+                ErrorKind::Memory,
+                format!(
+                    "{device} has not enough memory: {why}; take a shorter context, a smaller model, or another execution \
+                     provider"
+                ),
+            ),
+            Self::Device(why) => {
+                EngineError::new(ErrorKind::Device, format!("{device} failed: {why}"))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Memory(why) => write!(f, "not enough memory: {why}"),
+            Self::Device(why) => f.write_str(why),
+        }
+    }
+}
+
+impl<R> From<ort::Error<R>> for Failure
+where
+    ort::Error: From<ort::Error<R>>,
+{
+    fn from(error: ort::Error<R>) -> Self {
+        Self::of(&ort::Error::from(error))
+    }
+}

@@ -1,0 +1,135 @@
+//! The head computes the rows it is asked for.
+
+use inhouse_onnx::{Graph, Node as Operator};
+
+use super::ROWS;
+use super::splice::{Changes, IntAttribute, Node, Value};
+
+/// `TensorProto.DataType.INT64`.
+const INT64: u64 = 7;
+/// Operators between the last norm and the logits; a graph with more is not looked through.
+const MAX_STEPS: usize = 16;
+/// What the head's product reads instead of every row.
+const PRUNED: &str = "inhouse.pruned";
+/// What the number of rows is called.
+const N_ROWS: &str = "inhouse.n_rows";
+
+/// Puts a `Gather` of the asked rows before the head's product. Says whether it could: not where the graph selects rows
+/// in a way of its own, or where no product with constant weights stands before the logits.
+pub(super) fn prune(graph: &Graph, logits: &str, changes: &mut Changes) -> bool {
+    let Some(head) = Head::find(graph, logits) else {
+        return false;
+    };
+    let output = graph.outputs.iter().find(|output| output.name == logits);
+    let Some(element) = output.and_then(|output| output.dtype) else {
+        return false;
+    };
+    changes.add_input(&Value {
+        name: ROWS,
+        element: INT64,
+        dims: &[N_ROWS],
+    });
+    changes.replace_output(&Value {
+        name: logits,
+        element: element.to_onnx() as u64,
+        dims: &["inhouse.batch", N_ROWS, "inhouse.vocabulary"],
+    });
+    let gather = Node {
+        input: vec![head.hidden.to_owned(), ROWS.to_owned()],
+        output: vec![PRUNED.to_owned()],
+        name: Some("inhouse.prune".to_owned()),
+        op_type: Some("Gather".to_owned()),
+        attribute: vec![IntAttribute::new("axis", 1)],
+    };
+    changes.insert(head.product, &gather);
+    changes.rename_input(head.product, 0, PRUNED);
+    true
+}
+
+/// The way from the last norm to the logits.
+struct Head<'a> {
+    /// Place of the product among the nodes.
+    product: usize,
+    /// What it multiplies.
+    hidden: &'a str,
+}
+
+impl<'a> Head<'a> {
+    fn find(graph: &'a Graph, logits: &'a str) -> Option<Self> {
+        let mut value = logits;
+        for _ in 0..MAX_STEPS {
+            let (product, node) = producer(graph, value)?;
+            value = match node.op_type.as_str() {
+                "MatMul" | "MatMulNBits" | "FusedMatMul" => {
+                    let hidden = before_pruning(graph, node.input(0)?)?;
+                    let found = is_constant(graph, node.input(1)?) && !is_constant(graph, hidden);
+                    return found.then_some(Self { product, hidden });
+                }
+                // Row by row, so that it does not matter which rows there are.
+                "Cast" | "Identity" | "Tanh" => node.input(0)?,
+                "Add" | "Mul" | "Div" | "Sub" => the_other_is_small(graph, node)?,
+                _ => return None,
+            };
+        }
+        None
+    }
+}
+
+/// The input that is not a constant, where the other one has no dimension of positions: soft caps, scales, biases.
+fn the_other_is_small<'a>(graph: &'a Graph, node: &'a Operator) -> Option<&'a str> {
+    let (left, right) = (node.input(0)?, node.input(1)?);
+    let small = |name: &str| {
+        let tensor = graph
+            .initializers
+            .iter()
+            .find(|tensor| tensor.name == name)
+            .or_else(|| producer(graph, name)?.1.tensor("value"));
+        tensor.is_some_and(|tensor| tensor.dims.iter().rev().skip(1).all(|&dim| dim == 1))
+    };
+    match (small(left), small(right)) {
+        (false, true) => Some(left),
+        (true, false) => Some(right),
+        _ => None,
+    }
+}
+
+/// A constant, or one that is made of constants alone: dequantised or turned round.
+fn is_constant(graph: &Graph, value: &str) -> bool {
+    let mut value = value;
+    for _ in 0..MAX_STEPS {
+        if graph.initializers.iter().any(|tensor| tensor.name == value) {
+            return true;
+        }
+        let Some((_, node)) = producer(graph, value) else {
+            return false;
+        };
+        match (node.op_type.as_str(), node.input(0)) {
+            ("Constant", _) => return true,
+            ("DequantizeLinear" | "Transpose" | "Cast" | "Reshape", Some(input)) => value = input,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Exports with a pruned head select the last row by `Unsqueeze(Gather(x, -1))`, which is passed over; nothing for other
+/// selections.
+fn before_pruning<'a>(graph: &'a Graph, hidden: &'a str) -> Option<&'a str> {
+    let Some((_, node)) = producer(graph, hidden) else {
+        return Some(hidden);
+    };
+    match node.op_type.as_str() {
+        "Unsqueeze" => {
+            let (_, gather) = producer(graph, node.input(0)?)?;
+            let of_positions = gather.op_type == "Gather" && gather.int("axis") == Some(1);
+            of_positions.then(|| gather.input(0))?
+        }
+        "Gather" | "GatherND" | "Slice" => None,
+        _ => Some(hidden),
+    }
+}
+
+fn producer<'a>(graph: &'a Graph, value: &str) -> Option<(usize, &'a Operator)> {
+    let mut nodes = graph.nodes.iter().enumerate();
+    nodes.find(|(_, node)| node.outputs.iter().any(|output| output == value))
+}

@@ -1,0 +1,255 @@
+//! Keys and values of a sequence, where the device keeps them.
+
+use std::sync::Arc;
+
+use inhouse_engine::Cancel;
+use ort::memory::Allocator;
+use ort::session::IoBinding;
+use ort::value::{DynTensor, DynValue, Tensor};
+
+use crate::failure::Failure;
+use crate::layout::Cache;
+use crate::loaded::Loaded;
+use crate::tiny::{LENGTH, Tiny, X, Y};
+
+/// Positions of the smallest buffer.
+const LEAST: usize = 256;
+
+/// Keys and values of some sequences that go in step.
+pub(crate) enum Kv {
+    /// One buffer for the past and the present, longer than both.
+    Shared(Buffers),
+    /// The present of one run is the past of the next.
+    Handed(Handed),
+}
+
+impl Kv {
+    /// Room for nothing yet.
+    pub(crate) fn new(loaded: &Loaded, sequences: usize) -> Self {
+        if loaded.shares_buffer {
+            Self::Shared(Buffers {
+                tensors: Vec::new(),
+                capacity: 0,
+                sequences,
+            })
+        } else {
+            Self::Handed(Handed {
+                values: Vec::new(),
+                len: 0,
+                sequences,
+            })
+        }
+    }
+
+    /// Makes the run that is being bound go from `past` to `total` positions; `context` is the most there can be.
+    pub(crate) fn bind(
+        &mut self,
+        loaded: &Arc<Loaded>,
+        binding: &mut IoBinding,
+        lengths: Lengths,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Shared(buffers) => buffers.bind(loaded, binding, lengths),
+            Self::Handed(handed) => handed.bind(loaded, binding, lengths.past),
+        }
+    }
+
+    /// Takes what a run gave out.
+    pub(crate) fn take(
+        &mut self,
+        mut output: impl FnMut(&str) -> Option<DynValue>,
+        caches: &[Cache],
+        total: usize,
+    ) {
+        if let Self::Handed(handed) = self {
+            handed.values = caches
+                .iter()
+                .filter_map(|cache| output(&cache.present))
+                .collect();
+            handed.len = total;
+        }
+    }
+
+    /// Positions there is room for without another buffer, where there is one.
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        match self {
+            Self::Shared(buffers) => Some(buffers.capacity),
+            Self::Handed(_) => None,
+        }
+    }
+}
+
+/// How far a run goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lengths {
+    /// Positions that are there.
+    pub(crate) past: usize,
+    /// Positions that will be there.
+    pub(crate) total: usize,
+    /// Most positions there can be.
+    pub(crate) context: usize,
+}
+
+/// A buffer for each cache. They double: a context that is not used is not allocated.
+pub(crate) struct Buffers {
+    tensors: Vec<DynTensor>,
+    capacity: usize,
+    sequences: usize,
+}
+
+impl Buffers {
+    fn bind(
+        &mut self,
+        loaded: &Arc<Loaded>,
+        binding: &mut IoBinding,
+        lengths: Lengths,
+    ) -> Result<(), Failure> {
+        if lengths.total <= self.capacity {
+            return Ok(()); // it is bound already
+        }
+        let kept = if lengths.past == 0 { 0 } else { self.capacity };
+        if kept == 0 {
+            let wanted = lengths.total.next_power_of_two().max(LEAST);
+            self.allocate(loaded, wanted.min(lengths.context.max(lengths.total)))?;
+        }
+        while self.capacity < lengths.total {
+            self.double(loaded)?;
+        }
+        for (cache, tensor) in loaded.layout.caches.iter().zip(&mut self.tensors) {
+            binding.bind_input(cache.past.as_str(), &*tensor)?;
+            binding.bind_output(cache.present.as_str(), tensor)?;
+        }
+        Ok(())
+    }
+
+    fn allocate(&mut self, loaded: &Arc<Loaded>, capacity: usize) -> Result<(), Failure> {
+        self.tensors.clear(); // before the new ones, so that both are never there
+        self.capacity = 0;
+        let mut tensors = Vec::with_capacity(loaded.layout.caches.len());
+        let allocator = loaded.allocator()?;
+        for cache in &loaded.layout.caches {
+            tensors.push(self.zeros(loaded, &allocator, cache, capacity)?);
+        }
+        self.tensors = tensors;
+        self.capacity = capacity;
+        Ok(())
+    }
+
+    /// Memory of a device comes as it is, and what stands behind the present must be finite: it is multiplied by zero.
+    fn zeros(
+        &self,
+        loaded: &Arc<Loaded>,
+        allocator: &Allocator,
+        cache: &Cache,
+        capacity: usize,
+    ) -> Result<DynTensor, Failure> {
+        let tensor = DynTensor::new(allocator, cache.element, self.shape(cache, capacity))?;
+        if loaded.device.memory.is_none() {
+            return Ok(tensor); // the host's comes zeroed
+        }
+        let half = DynTensor::new(
+            &Allocator::default(),
+            cache.element,
+            self.shape(cache, capacity.div_ceil(2)),
+        )?;
+        let twice = self.shape(cache, 2 * capacity.div_ceil(2));
+        let mut doubled = match twice == self.shape(cache, capacity) {
+            true => tensor,
+            false => DynTensor::new(allocator, cache.element, twice)?,
+        };
+        run_double(loaded, cache, &half, &mut doubled)?;
+        Ok(doubled)
+    }
+
+    fn double(&mut self, loaded: &Arc<Loaded>) -> Result<(), Failure> {
+        let allocator = loaded.allocator()?;
+        for (cache, tensor) in loaded.layout.caches.iter().zip(&mut self.tensors) {
+            let shape = shape(cache, self.sequences, 2 * self.capacity);
+            let mut doubled = DynTensor::new(&allocator, cache.element, shape)?;
+            run_double(loaded, cache, tensor, &mut doubled)?;
+            *tensor = doubled;
+        }
+        self.capacity *= 2;
+        Ok(())
+    }
+
+    fn shape(&self, cache: &Cache, positions: usize) -> [i64; 4] {
+        shape(cache, self.sequences, positions)
+    }
+}
+
+fn shape(cache: &Cache, sequences: usize, positions: usize) -> [i64; 4] {
+    [sequences, cache.heads, positions, cache.width].map(|dim| dim as i64)
+}
+
+fn run_double(
+    loaded: &Arc<Loaded>,
+    cache: &Cache,
+    from: &DynTensor,
+    to: &mut DynTensor,
+) -> Result<(), Failure> {
+    let runner = loaded.tiny(Tiny::Double, cache.element)?;
+    let mut binding = runner.binding()?;
+    binding.bind_input(X, from)?;
+    binding.bind_output(Y, to)?;
+    runner.run(&binding, &Cancel::new(), |_| ())
+}
+
+/// What the last run gave out.
+pub(crate) struct Handed {
+    values: Vec<DynValue>,
+    /// Positions in them.
+    len: usize,
+    sequences: usize,
+}
+
+impl Handed {
+    fn bind(
+        &mut self,
+        loaded: &Arc<Loaded>,
+        binding: &mut IoBinding,
+        past: usize,
+    ) -> Result<(), Failure> {
+        if past == 0 {
+            self.values = self.nothing(loaded)?;
+            self.len = 0;
+        }
+        if past < self.len {
+            self.cut(loaded, past)?;
+        }
+        let to = loaded.device.memory_info()?;
+        for (cache, value) in loaded.layout.caches.iter().zip(&self.values) {
+            binding.bind_input(cache.past.as_str(), value)?;
+            binding.bind_output_to_device(cache.present.as_str(), &to)?;
+        }
+        Ok(())
+    }
+
+    fn nothing(&self, loaded: &Arc<Loaded>) -> Result<Vec<DynValue>, Failure> {
+        let allocator = Allocator::default();
+        let caches = loaded.layout.caches.iter();
+        let empty = caches.map(|cache| {
+            let shape = shape(cache, self.sequences, 0);
+            Ok(DynTensor::new(&allocator, cache.element, shape)?.into_dyn())
+        });
+        empty.collect()
+    }
+
+    fn cut(&mut self, loaded: &Arc<Loaded>, len: usize) -> Result<(), Failure> {
+        let to = loaded.device.memory_info()?;
+        let one = |value: usize| Tensor::from_array(([1_usize], vec![value as i64]));
+        for (cache, value) in loaded.layout.caches.iter().zip(&mut self.values) {
+            let runner = loaded.tiny(Tiny::Cut, cache.element)?;
+            let mut binding = runner.binding()?;
+            binding.bind_input(X, &*value)?;
+            binding.bind_input("from", &one(0)?)?;
+            binding.bind_input(LENGTH, &one(len)?)?;
+            binding.bind_input("axis", &one(2)?)?;
+            binding.bind_output_to_device(Y, &to)?;
+            let cut = runner.run(&binding, &Cancel::new(), |mut outputs| outputs.remove(Y))?;
+            *value = cut.ok_or_else(|| Failure::Device("a cut gave nothing".into()))?;
+        }
+        self.len = len;
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Two graphs of one node, which double and cut keys and values where they lie: on the device, without a way to the host.
+
+use ort::value::TensorElementType;
+use prost::Message;
+
+use crate::graph::splice::{IntAttribute, Node, Value, put, put_varint};
+
+/// The one input that is changed, and what comes out.
+pub(crate) const X: &str = "x";
+pub(crate) const Y: &str = "y";
+/// How long what is kept is: one integer.
+pub(crate) const LENGTH: &str = "length";
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Tiny {
+    /// `y = Concat(x, x)` along positions. What is in the second half does not matter, but that it is finite.
+    Double,
+    /// `y = x[:, :, from:length]`.
+    Cut,
+}
+
+impl Tiny {
+    /// The graph for keys and values of this type.
+    pub(crate) fn graph(self, element: TensorElementType) -> Vec<u8> {
+        match self {
+            Self::Double => double(element),
+            Self::Cut => cut(element),
+        }
+    }
+}
+
+fn double(element: TensorElementType) -> Vec<u8> {
+    let node = Node {
+        input: vec![X.into(), X.into()],
+        output: vec![Y.into()],
+        op_type: Some("Concat".into()),
+        attribute: vec![IntAttribute::new("axis", 2)],
+        name: None,
+    };
+    model(&[node], element, &[])
+}
+
+fn cut(element: TensorElementType) -> Vec<u8> {
+    let node = Node {
+        input: vec![X.into(), "from".into(), LENGTH.into(), "axis".into()],
+        output: vec![Y.into()],
+        op_type: Some("Slice".into()),
+        attribute: Vec::new(),
+        name: None,
+    };
+    model(&[node], element, &["from", LENGTH, "axis"])
+}
+
+/// A model of these nodes from `x` and integers to `y`.
+fn model(nodes: &[Node], element: TensorElementType, integers: &[&str]) -> Vec<u8> {
+    const FOUR: [&str; 4] = ["batch", "heads", "positions", "width"];
+    let element = number(element);
+    let value = |name, dims| Value {
+        name,
+        element,
+        dims,
+    };
+    let mut graph = Vec::new();
+    for node in nodes {
+        put(&mut graph, 1, &node.encode_to_vec());
+    }
+    put(&mut graph, 2, b"inhouse");
+    put(&mut graph, 11, &value(X, &FOUR).encode());
+    for name in integers {
+        let input = Value {
+            name,
+            element: number(TensorElementType::Int64),
+            dims: &["one"],
+        };
+        put(&mut graph, 11, &input.encode());
+    }
+    put(
+        &mut graph,
+        12,
+        &value(Y, &["batch", "heads", "kept", "width"]).encode(),
+    );
+    let mut opset = Vec::new();
+    put_varint(&mut opset, 2 << 3); // version
+    put_varint(&mut opset, 17);
+    let mut model = Vec::new();
+    put_varint(&mut model, 1 << 3); // ir_version
+    put_varint(&mut model, 8);
+    put(&mut model, 7, &graph);
+    put(&mut model, 8, &opset);
+    model
+}
+
+/// `TensorProto.DataType`: the numbers that keys and values come in.
+fn number(element: TensorElementType) -> u64 {
+    match element {
+        TensorElementType::Float32 => 1,
+        TensorElementType::Uint8 => 2,
+        TensorElementType::Int8 => 3,
+        TensorElementType::Int64 => 7,
+        TensorElementType::Float16 => 10,
+        TensorElementType::Bfloat16 => 16,
+        _ => 0, // ONNX Runtime will say that it does not know it
+    }
+}

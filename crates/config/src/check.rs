@@ -1,5 +1,6 @@
 //! What types cannot say: names that name nothing, zones that an address contradicts, numbers out of range.
 
+mod computing;
 mod names;
 mod numbers;
 mod providers;

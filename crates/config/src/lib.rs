@@ -58,8 +58,9 @@ pub use load::{Loaded, from_env, load, parse, places};
 pub use migrate::migrate;
 pub use privacy::{Detector, DetectorAction, PrivacyRules};
 pub use provider::{
-    DataCollection, Deadlines, LOCAL, MaxPrice, Preferences, ProviderConfig, ProviderKind,
-    RateLimit, Timeouts, canonical_name,
+    BackendChoice, DataCollection, Deadlines, EXECUTION_PROVIDERS, LOCAL, MaxPrice, OptionValue,
+    Preferences, ProviderConfig, ProviderKind, RateLimit, Timeouts, canonical_name,
+    execution_provider,
 };
 pub use router::RouterConfig;
 pub use routing::{

@@ -1,16 +1,17 @@
 //! From files and environment to a configuration.
 
+mod strangers;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use inhouse_policy::Zone;
-
 use crate::error::Report;
 use crate::json::{self, Node, Place, Value};
 use crate::{ConfigError, Env, Problem, ProviderKind, RouterConfig};
 use crate::{check, complete, read, substitute};
+use strangers::Found;
 
 /// No configuration is longer; what is, is some other file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -33,17 +34,17 @@ pub fn load(asked_for: Option<&Path>, cwd: &Path, env: &dyn Env) -> Result<Loade
     let mut report = Report::new(".env");
     let env = &with_dotenv(cwd, env, &mut report);
     let mut loaded = match find(asked_for, cwd, env)? {
-        Some((file, text)) => {
+        Some((file, text, found)) => {
             let shown = file
                 .strip_prefix(cwd)
                 .unwrap_or(&file)
                 .display()
                 .to_string();
-            let mut loaded = parse(&text, &shown, env)?;
-            if file.starts_with(cwd) && !is_named(asked_for, env) {
+            let mut loaded = read_text(&text, &shown, env, env.env, found)?;
+            if found == Found::InFolder {
                 loaded
                     .warnings
-                    .extend(keys_to_strangers(&loaded.config, &shown));
+                    .extend(strangers::keys(&loaded.config, &shown));
             }
             Loaded {
                 file: Some(file),
@@ -56,35 +57,22 @@ pub fn load(asked_for: Option<&Path>, cwd: &Path, env: &dyn Env) -> Result<Loade
     Ok(loaded)
 }
 
-/// Whether somebody said which file is meant.
-fn is_named(asked_for: Option<&Path>, env: &dyn Env) -> bool {
-    let variable = |name| env.get(name).is_some_and(|path| !path.is_empty());
-    asked_for.is_some() || NAMING.into_iter().any(variable)
-}
-
 /// Variables that name the file.
 const NAMING: [&str; 2] = ["INHOUSE_CONFIG", "AGENTIC_FLOW_ROUTER_CONFIG"];
 
-/// Keys that go where a file says that nobody asked for: it may have come with a stranger's folder.
-fn keys_to_strangers(config: &RouterConfig, file: &str) -> Vec<Problem> {
-    let told = config.enabled_providers().filter_map(|(name, provider)| {
-        let address = provider.base_url.as_ref()?;
-        let leaves = address.nearest_zone() == Zone::Cloud && provider.keys().next().is_some();
-        (leaves && provider.kind().needs_key()).then(|| Problem {
-            file: file.to_owned(),
-            place: None,
-            key: format!("providers.{name}.baseUrl"),
-            message: format!(
-                "sends its key and its prompts to {address}; this file was found in the folder, not asked for: \
-                 name it with --config if that is meant"
-            ),
-        })
-    });
-    told.collect()
-}
-
 /// Reads the text of a file; `name` is what messages call it.
 pub fn parse(text: &str, name: &str, env: &dyn Env) -> Result<Loaded, ConfigError> {
+    read_text(text, name, env, env, Found::ByName)
+}
+
+/// Reads the text of a file that was found somehow; `own` is the environment without `.env`.
+fn read_text(
+    text: &str,
+    name: &str,
+    env: &dyn Env,
+    own: &dyn Env,
+    found: Found,
+) -> Result<Loaded, ConfigError> {
     let mut report = Report::new(name);
     let mut tree = match json::parse(text) {
         Ok(tree) => tree,
@@ -97,7 +85,10 @@ pub fn parse(text: &str, name: &str, env: &dyn Env) -> Result<Loaded, ConfigErro
         }
     };
     report.result()?;
+    let mut own_tree = tree.clone();
+    substitute::substitute(&mut own_tree, own, &mut Report::new(name));
     substitute::substitute(&mut tree, env, &mut report);
+    strangers::code(&tree, &own_tree, found, &mut report);
     let config: Option<RouterConfig> = read::read(&mut tree, &mut report);
     report.result()?;
     let Some(mut config) = config else {
@@ -130,7 +121,17 @@ pub fn from_env(env: &dyn Env) -> Result<Loaded, ConfigError> {
 
 /// Where configurations are looked for, in this order, when nobody names one.
 pub fn places(cwd: &Path, env: &dyn Env) -> Vec<PathBuf> {
-    const NAME: &str = "router.config.json";
+    let all = places_in_folder(cwd).into_iter().chain(places_at_home(env));
+    all.collect()
+}
+
+const NAME: &str = "router.config.json";
+
+fn places_in_folder(cwd: &Path) -> [PathBuf; 2] {
+    [cwd.join(NAME), cwd.join("config").join(NAME)]
+}
+
+fn places_at_home(env: &dyn Env) -> Vec<PathBuf> {
     let folder = |name: &str| {
         env.get(name)
             .map(PathBuf::from)
@@ -138,29 +139,21 @@ pub fn places(cwd: &Path, env: &dyn Env) -> Vec<PathBuf> {
     };
     let home = folder("HOME").or_else(|| folder("USERPROFILE"));
     let settings = folder("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
-    let mut places = vec![cwd.join(NAME), cwd.join("config").join(NAME)];
-    places.extend(settings.map(|folder| folder.join("inhouse").join(NAME)));
-    places.extend(home.map(|folder| folder.join(".agentic-flow").join(NAME)));
-    places
+    let ours = settings.map(|folder| folder.join("inhouse").join(NAME));
+    let old = home.map(|folder| folder.join(".agentic-flow").join(NAME));
+    ours.into_iter().chain(old).collect()
 }
 
-/// The file to load and its text. One that is named must be there.
+/// The file to load, its text, and how it was found. One that is named must be there.
 fn find(
     asked_for: Option<&Path>,
     cwd: &Path,
-    env: &dyn Env,
-) -> Result<Option<(PathBuf, String)>, ConfigError> {
-    let variable = |name: &'static str| {
-        let path = env.get(name).filter(|path| !path.is_empty())?;
-        Some((name, PathBuf::from(path)))
-    };
-    let named = asked_for
-        .map(|path| ("--config", path.to_owned()))
-        .or_else(|| NAMING.into_iter().find_map(variable));
-    if let Some((asked_by, path)) = named {
+    env: &WithDotenv<'_>,
+) -> Result<Option<(PathBuf, String, Found)>, ConfigError> {
+    if let Some((asked_by, path, found)) = named(asked_for, env) {
         let file = cwd.join(path);
         return match text_of(&file) {
-            Ok(text) => Ok(Some((file, text))),
+            Ok(text) => Ok(Some((file, text, found))),
             Err(cause) => Err(ConfigError::Unreadable {
                 file,
                 asked_by,
@@ -168,9 +161,13 @@ fn find(
             }),
         };
     }
-    for file in places(cwd, env) {
+    // Where the user's own files are, is nothing for a folder's `.env` to say.
+    let in_folder = places_in_folder(cwd).map(|file| (file, Found::InFolder));
+    let at_home = places_at_home(env.env);
+    let at_home = at_home.into_iter().map(|file| (file, Found::AtHome));
+    for (file, found) in in_folder.into_iter().chain(at_home) {
         match text_of(&file) {
-            Ok(text) => return Ok(Some((file, text))),
+            Ok(text) => return Ok(Some((file, text, found))),
             Err(cause) if is_absent(&cause) => {}
             // Going on to another file would mean other rules than those that are meant.
             Err(cause) => {
@@ -183,6 +180,21 @@ fn find(
         }
     }
     Ok(None)
+}
+
+/// The file that somebody says is meant: who, which, and whether that was the user or only the folder's `.env`.
+fn named(asked_for: Option<&Path>, env: &WithDotenv<'_>) -> Option<(&'static str, PathBuf, Found)> {
+    if let Some(path) = asked_for {
+        return Some(("--config", path.to_owned(), Found::ByName));
+    }
+    NAMING.into_iter().find_map(|name| {
+        let path = env.get(name).filter(|path| !path.is_empty())?;
+        let found = match env.env.get(name) {
+            Some(_) => Found::ByName,
+            None => Found::InFolder,
+        };
+        Some((name, PathBuf::from(path), found))
+    })
 }
 
 fn is_absent(cause: &io::Error) -> bool {

@@ -1,5 +1,6 @@
 //! One provider.
 
+mod computing;
 mod kind;
 
 use std::path::PathBuf;
@@ -11,6 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Table, money, secret};
+pub(crate) use computing::WORD;
+pub use computing::{BackendChoice, EXECUTION_PROVIDERS, OptionValue, execution_provider};
 pub use kind::{LOCAL, ProviderKind, canonical_name};
 
 /// One provider: where it is, who we are to it, and how patient we are with it.
@@ -67,11 +70,18 @@ pub struct ProviderConfig {
     pub model_path: Option<PathBuf>,
     /// onnx: the model's name in the catalogue or on the Hugging Face hub.
     pub model_id: Option<String>,
-    /// onnx: what computes, the first that is there: `cpu`, `cuda`, .. Default: `cpu`.
+    /// onnx: which engine computes. Default: `auto`.
+    pub backend: Option<BackendChoice>,
+    /// onnx: what computes, the first of them that works: `cpu`, `cuda`, `tensorrt`, `nvtensorrtrtx`, `directml`,
+    /// `webgpu`, `coreml`, `openvino`, `qnn`, or `auto` for all that there are. Default: `cpu`.
     pub execution_providers: Vec<String>,
+    /// onnx: options of single execution providers, as ONNX Runtime names them.
+    pub execution_provider_options: Table<Table<OptionValue>>,
+    /// onnx: the library of ONNX Runtime, a file or the folder it is in. Default: it is looked for.
+    pub runtime_library: Option<PathBuf>,
     /// onnx: said by old files; inference is always local. `false` is an error.
     pub local_inference: Option<bool>,
-    /// onnx: whether a graphics processor may be used where `executionProviders` names none.
+    /// onnx: whether the first graphics processor that works computes, where `executionProviders` is not given.
     pub gpu_acceleration: Option<bool>,
 }
 
@@ -235,7 +245,10 @@ impl Default for ProviderConfig {
             preferences: None,
             model_path: None,
             model_id: None,
+            backend: None,
             execution_providers: Vec::new(),
+            execution_provider_options: Table::default(),
+            runtime_library: None,
             local_inference: None,
             gpu_acceleration: None,
         }

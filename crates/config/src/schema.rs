@@ -28,11 +28,11 @@ fn loosen(part: &mut Value) {
                 Some(Value::Array(sorts)) => sorts.clone(),
                 _ => Vec::new(),
             };
-            if sorts
-                .iter()
-                .filter_map(Value::as_str)
-                .any(|sort| LOOSE.contains(&sort))
-            {
+            let has = |names: &[&str]| {
+                let mut sorts = sorts.iter().filter_map(Value::as_str);
+                sorts.any(|sort| names.contains(&sort))
+            };
+            if has(&LOOSE) && !has(&["string"]) {
                 sorts.push("string".into());
                 members.insert("type".to_owned(), sorts.into());
                 members.insert("pattern".to_owned(), r"^\$\{[^}]+\}$".into());

@@ -2,7 +2,7 @@
 
 use inhouse_policy::Zone;
 
-use super::Check;
+use super::{Check, computing};
 use crate::json::Path;
 use crate::{BaseUrl, LOCAL, ProviderConfig, ProviderKind, RouterConfig, canonical_name};
 
@@ -36,6 +36,7 @@ fn one(name: &str, provider: &ProviderConfig, path: &Path, check: &mut Check<'_>
     zone(kind, provider, path, check);
     address(kind, provider, path, check);
     without_effect(kind, provider, path, check);
+    computing::check(provider, path, check);
     headers(provider, &path.name("headers"), check);
     if provider.local_inference == Some(false) && kind == ProviderKind::Onnx {
         let message = "cannot be false: this provider always runs on this machine";
@@ -138,6 +139,13 @@ fn without_effect(
             !provider.execution_providers.is_empty(),
             onnx,
         ),
+        (
+            "executionProviderOptions",
+            !provider.execution_provider_options.is_empty(),
+            onnx,
+        ),
+        ("backend", provider.backend.is_some(), onnx),
+        ("runtimeLibrary", provider.runtime_library.is_some(), onnx),
         ("gpuAcceleration", provider.gpu_acceleration.is_some(), onnx),
         ("localInference", provider.local_inference.is_some(), onnx),
         ("baseUrl", provider.base_url.is_some(), !onnx),

@@ -467,3 +467,132 @@ fn numbers_must_be_in_range() {
         check(text, &format!("{key} {message}"));
     }
 }
+
+/// What is wrong with a provider `onnx`, or looks wrong.
+fn onnx(rest: &str, expected: &str) {
+    let expected = match expected {
+        "" => String::new(),
+        expected => format!("providers.onnx.{expected}"),
+    };
+    provider("onnx", rest, &expected);
+}
+
+const PROVIDERS: &str = "is no execution provider: there are auto, cpu, cuda, tensorrt, nvtensorrtrtx, directml, webgpu, \
+                         coreml, openvino, qnn";
+
+#[test]
+fn execution_providers_are_known_by_all_their_names() {
+    for name in [
+        "cpu",
+        "CUDA",
+        "dml",
+        "tensorrt-rtx",
+        "WebGpuExecutionProvider",
+        "auto",
+    ] {
+        onnx(&format!(r#""executionProviders": ["{name}"]"#), "");
+        let options = format!(r#""executionProviderOptions": {{"{name}": {{}}}}"#);
+        match name {
+            "auto" => onnx(
+                &options,
+                "executionProviderOptions.auto has no options of its own; name a provider",
+            ),
+            _ => onnx(&options, ""),
+        }
+    }
+    onnx(
+        r#""executionProviders": ["cpu", "cuada"]"#,
+        &format!("executionProviders[1] {PROVIDERS}; did you mean \"cuda\"?"),
+    );
+    onnx(
+        r#""executionProviders": ["gpu"]"#,
+        &format!("executionProviders[0] {PROVIDERS}"),
+    );
+    onnx(
+        r#""executionProviderOptions": {"rocm": {}}"#,
+        &format!("executionProviderOptions.rocm {PROVIDERS}"),
+    );
+    onnx(
+        r#""executionProviders": ["dml", "cpu", "directml"]"#,
+        "executionProviders[2] names directml a second time, which has no effect",
+    );
+    let twice = r#""executionProviderOptions": {"dml": {}, "DirectML": {}}"#;
+    onnx(
+        twice,
+        "executionProviderOptions.DirectML is the same provider as dml; keep one of them",
+    );
+}
+
+#[test]
+fn options_of_an_execution_provider_are_strings_or_words() {
+    let text = r#"{"providers": {"onnx": {"executionProviderOptions": {"cuda":
+        {"device_id": 0, "gpu_mem_limit": "1e9", "x": 1.50, "use_tf32": true}}}}}"#;
+    let config = parse(text, "f", &[]).unwrap().config;
+    let options = &config.provider("onnx").unwrap().execution_provider_options;
+    let options: Vec<_> = options.get("cuda").unwrap().iter().collect();
+    let words: Vec<_> = options
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.0))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "device_id=0",
+            "gpu_mem_limit=1e9",
+            "x=1.50",
+            "use_tf32=true"
+        ]
+    );
+    onnx(
+        r#""executionProviderOptions": {"cuda": {"device_id": [0]}}"#,
+        "executionProviderOptions.cuda.device_id must be a string, a number or a boolean, not an array",
+    );
+    onnx(
+        r#""executionProviderOptions": {"cuda": 0}"#,
+        "executionProviderOptions.cuda must be an object, not 0",
+    );
+}
+
+#[test]
+fn what_computes_must_fit_together() {
+    onnx(
+        r#""backend": "onnx""#,
+        "backend must be auto, native or onnxruntime, not \"onnx\"; did you mean \"onnxruntime\"?",
+    );
+    for backend in ["auto", "native", "onnxruntime"] {
+        onnx(&format!(r#""backend": "{backend}""#), "");
+    }
+    let native = |rest: &str, expected: &str| {
+        onnx(&format!(r#""backend": "native", {rest}"#), expected);
+    };
+    native(
+        r#""executionProviders": ["cuda"]"#,
+        "executionProviders must name cpu, as backend is native, which has no other; or let backend be auto or onnxruntime",
+    );
+    native(r#""executionProviders": ["cuda", "CPU"]"#, "");
+    let no_effect = "has no effect, as backend is native";
+    native(
+        r#""runtimeLibrary": "/lib/ort.so""#,
+        &format!("runtimeLibrary {no_effect}"),
+    );
+    native(
+        r#""gpuAcceleration": true"#,
+        &format!("gpuAcceleration {no_effect}"),
+    );
+    onnx(
+        r#""executionProviders": ["cpu"], "gpuAcceleration": true"#,
+        "gpuAcceleration has no effect, as executionProviders names cpu alone",
+    );
+    let options = r#""executionProviderOptions": {"cuda": {"device_id": 0}}"#;
+    onnx(options, "");
+    onnx(&format!(r#""executionProviders": ["auto"], {options}"#), "");
+    onnx(
+        &format!(r#""executionProviders": ["cpu"], {options}"#),
+        "executionProviderOptions.cuda has no effect, as executionProviders does not name it",
+    );
+    provider(
+        "openai",
+        r#""backend": "native""#,
+        "providers.openai.backend has no effect on a provider of type openai",
+    );
+}

@@ -125,7 +125,8 @@ fn what_is_not_known_is_named_with_its_place_and_the_near_name() {
         r#"{"providers": {"onnx": {"x.y": 1}}}"#,
         "f:1:25: providers.onnx[\"x.y\"] is not known; known here are type, enabled, zone, apiKey, apiKeys, baseUrl, \
          organization, headers, models, maxTokens, temperature, timeout, timeouts, maxRetries, retryDelay, rateLimit, \
-         preferences, modelPath, modelId, executionProviders, localInference and gpuAcceleration",
+         preferences, modelPath, modelId, backend, executionProviders, executionProviderOptions, runtimeLibrary, localInference \
+         and gpuAcceleration",
     );
 }
 

@@ -8,6 +8,7 @@ use serde::forward_to_deserialize_any;
 use super::fault::{Fault, STRING};
 use crate::json::{Member, Node, Origin, Step, Value};
 use crate::money;
+use crate::provider::WORD;
 
 /// A value to be read.
 pub(super) struct Source<'a>(pub(super) &'a Node);
@@ -21,6 +22,14 @@ impl<'a> Source<'a> {
             Value::Bool(false) => Some("false"),
             Value::String(words) if words.origin == Origin::Variable => Some(words.text.trim()),
             _ => None,
+        }
+    }
+
+    /// What stands there as a string: a string, or a word.
+    fn string(&self) -> Option<&'a str> {
+        match &self.0.value {
+            Value::String(words) => Some(&words.text),
+            _ => self.word(),
         }
     }
 
@@ -101,12 +110,14 @@ impl<'de> Deserializer<'de> for Source<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        if name != money::EXACT {
-            return visitor.visit_newtype_struct(self);
-        }
-        match self.word() {
-            Some(digits) => visitor.visit_str(digits),
-            None => Err(Fault::wanted("an amount in dollars")),
+        let (found, wanted) = match name {
+            money::EXACT => (self.word(), "an amount in dollars"),
+            WORD => (self.string(), "a string, a number or a boolean"),
+            _ => return visitor.visit_newtype_struct(self),
+        };
+        match found {
+            Some(word) => visitor.visit_str(word),
+            None => Err(Fault::wanted(wanted)),
         }
     }
 

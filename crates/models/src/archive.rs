@@ -1,5 +1,7 @@
 //! Wheels and zip files: one file or one folder taken out, checked while it is written.
 
+pub(crate) mod tgz;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -79,44 +81,11 @@ impl Archive {
         pinned: Option<&CatalogFile>,
         context: &Context<'_>,
     ) -> Result<String, StoreError> {
-        if let Some(folder) = place.parent() {
-            fs::create_dir_all(folder).at("create the folder", folder)?;
-        }
-        let expected = pinned.and_then(|pinned| Expected::of_blob(&pinned.sha256));
-        context.sink.event(&Event::Verifying {
-            file: &member.relative,
-            size: member.size,
-        });
         let file = self
             .zip
             .by_name(&member.name)
             .map_err(|cause| broken(&self.path, cause))?;
-        let (count, sha256) = copy(file, member, place, context)?;
-        let wrong = match (pinned, &expected) {
-            (Some(pinned), _) if pinned.size != count => {
-                Some(format!("expected {} bytes, found {count}", pinned.size))
-            }
-            (_, Some(expected)) if expected.text() != sha256 => Some(format!(
-                "expected sha256 {}, found {sha256}",
-                expected.text()
-            )),
-            _ if count != member.size => {
-                Some(format!("expected {} bytes, found {count}", member.size))
-            }
-            _ => None,
-        };
-        let Some(wrong) = wrong else {
-            return Ok(sha256);
-        };
-        fs::remove_file(place).ok();
-        Err(StoreError::new(
-            StoreErrorKind::Corrupt,
-            format!(
-                "{} in {} is not what it should be: {wrong}; it was removed",
-                member.name,
-                self.path.display()
-            ),
-        ))
+        write(file, member, &self.path, place, pinned, context)
     }
 
     /// Writes a folder's members below `folder`.
@@ -136,6 +105,49 @@ impl Archive {
         }
         Ok(())
     }
+}
+
+/// Writes a member of `archive` to `place`, whose folder is made, and checks it on the way.
+fn write(
+    file: impl Read,
+    member: &Member,
+    archive: &Path,
+    place: &Path,
+    pinned: Option<&CatalogFile>,
+    context: &Context<'_>,
+) -> Result<String, StoreError> {
+    if let Some(folder) = place.parent() {
+        fs::create_dir_all(folder).at("create the folder", folder)?;
+    }
+    let expected = pinned.and_then(|pinned| Expected::of_blob(&pinned.sha256));
+    context.sink.event(&Event::Verifying {
+        file: &member.relative,
+        size: member.size,
+    });
+    let (count, sha256) = copy(file, member, archive, place, context)?;
+    let wrong = match (pinned, &expected) {
+        (Some(pinned), _) if pinned.size != count => {
+            Some(format!("expected {} bytes, found {count}", pinned.size))
+        }
+        (_, Some(expected)) if expected.text() != sha256 => Some(format!(
+            "expected sha256 {}, found {sha256}",
+            expected.text()
+        )),
+        _ if count != member.size => Some(format!("expected {} bytes, found {count}", member.size)),
+        _ => None,
+    };
+    let Some(wrong) = wrong else {
+        return Ok(sha256);
+    };
+    fs::remove_file(place).ok();
+    Err(StoreError::new(
+        StoreErrorKind::Corrupt,
+        format!(
+            "{} in {} is not what it should be: {wrong}; it was removed",
+            member.name,
+            archive.display()
+        ),
+    ))
 }
 
 /// The one folder in which all members lie, if there is one: archives often have such a folder around everything.
@@ -165,6 +177,7 @@ fn below(name: &str, wanted: &str) -> Option<String> {
 fn copy(
     file: impl Read,
     member: &Member,
+    archive: &Path,
     place: &Path,
     context: &Context<'_>,
 ) -> Result<(u64, String), StoreError> {
@@ -179,7 +192,7 @@ fn copy(
         context.check()?;
         let count = file
             .read(&mut buffer)
-            .map_err(|cause| broken(place, cause))?;
+            .map_err(|cause| broken(archive, cause))?;
         if count == 0 {
             break;
         }
@@ -198,7 +211,7 @@ fn remove_old(place: &Path) -> Result<(), StoreError> {
 fn broken(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     StoreError::new(
         StoreErrorKind::Corrupt,
-        format!("{} is not a whole zip file; pull again", path.display()),
+        format!("{} is not a whole archive: fetch it again", path.display()),
     )
     .caused_by(cause)
 }

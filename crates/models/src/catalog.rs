@@ -51,6 +51,13 @@ pub struct CatalogFile {
     pub sha256: String,
 }
 
+impl CatalogFile {
+    /// The last part of its path.
+    pub(crate) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or(&self.path)
+    }
+}
+
 impl Catalog {
     /// The catalog that is part of the program.
     #[must_use]

@@ -41,6 +41,12 @@ pub enum StoreErrorKind {
     Cancelled,
     /// `pip` is missing or failed.
     Pip,
+    /// `npm` is missing or failed.
+    Npm,
+    /// No runtime of this name is here.
+    UnknownRuntime,
+    /// There is no such runtime for this platform.
+    Unsupported,
     /// A model file could not be converted.
     Convert,
     /// The name already belongs to a model from another source.

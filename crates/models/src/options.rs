@@ -81,6 +81,8 @@ pub struct StoreOptions {
     pub retry: RetryPolicy,
     /// The ways to call pip, tried in this order.
     pub pip: Vec<Vec<OsString>>,
+    /// The ways to call npm, tried in this order.
+    pub npm: Vec<Vec<OsString>>,
     /// Set to stop whatever the store is doing.
     pub cancel: Cancel,
     /// The machine.
@@ -109,6 +111,8 @@ impl StoreOptions {
                 call(&["pip"]),
                 call(&["python", "-m", "pip"]),
             ],
+            // On Windows it is a script, which is only found by its whole name.
+            npm: vec![call(&[if cfg!(windows) { "npm.cmd" } else { "npm" }])],
             cancel: Cancel::new(),
             system: Arc::new(RealSystem),
             converter: Arc::new(GgufConverter::default()),

@@ -160,7 +160,8 @@ impl Record {
     }
 }
 
-fn state(folder: &Path, files: &[FileRecord]) -> State {
+/// Whether files are there in their sizes.
+pub(crate) fn state(folder: &Path, files: &[FileRecord]) -> State {
     for file in files {
         let Ok(relative) = name::inside(&file.path) else {
             return State::Damaged(format!("{:?} is no file name", file.path));

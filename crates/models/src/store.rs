@@ -6,7 +6,6 @@ mod local;
 mod package;
 mod pull;
 mod remove;
-mod staging;
 mod update;
 
 use std::fs;
@@ -23,6 +22,7 @@ use crate::options::StoreOptions;
 use crate::progress::ProgressSink;
 use crate::record::{Installed, Record, State};
 use crate::source::Source;
+use crate::staging::{self, Staging};
 
 pub use pull::PullRequest;
 pub use remove::Removed;
@@ -144,10 +144,14 @@ impl Store {
         self.models_folder().join(name)
     }
 
-    fn lock_path(&self, name: &str) -> PathBuf {
-        self.models_folder()
-            .join(".locks")
-            .join(format!("{name}.lock"))
+    fn staging(&self, name: &str) -> Staging {
+        Staging::new(&self.models_folder(), name)
+    }
+
+    /// Removes what pulls that were given up have left. With `all` even what a pull could go on with soon.
+    /// Returns the bytes that became free.
+    pub fn clean(&self, all: bool) -> Result<u64, StoreError> {
+        staging::clean(&self.models_folder(), all)
     }
 
     fn context<'a>(&'a self, sink: &'a dyn ProgressSink) -> Context<'a> {

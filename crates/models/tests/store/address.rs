@@ -112,7 +112,7 @@ fn zips_that_are_not_what_they_should_be() {
         (
             b"no zip".to_vec(),
             StoreErrorKind::Corrupt,
-            "not a whole zip",
+            "not a whole archive",
         ),
         (zip(&[]), StoreErrorKind::NotFound, "holds no"),
         (

@@ -116,6 +116,7 @@ impl Fixture {
         // Long enough for a busy machine; tests of connections that stand still set their own.
         options.retry.stall = Duration::from_secs(20);
         options.pip = Vec::new();
+        options.npm = Vec::new();
         Self {
             root,
             machine,

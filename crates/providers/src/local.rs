@@ -24,7 +24,7 @@ use inhouse_chat::{BoxError, Failure, ModelName, ProviderError, ProviderName};
 use inhouse_config::ProviderConfig;
 use inhouse_engine::{Cancel, Isa, KvType};
 use inhouse_policy::Zone;
-use inhouse_router::{Answering, Call, Provider};
+use inhouse_router::{Answering, Call, Late, Provider};
 use tokio::sync::oneshot;
 
 use choice::{Choice, Place, Wanted};
@@ -125,6 +125,7 @@ impl Local {
             events: Box::pin(Events::new(begun.events, stop)),
             notes,
             execution_providers: vec![computing::CPU.to_owned()],
+            late: Late::default(),
         })
     }
 

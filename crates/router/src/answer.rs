@@ -45,7 +45,8 @@ pub struct AnswerMetadata {
     pub time_to_first_token: Duration,
     /// Tokens of the answer a second after the first; `None` where there was one piece.
     pub tokens_per_second: Option<f64>,
-    /// What computed it, where the provider says so.
+    /// What computed it, where the provider says so. It may change in the middle of an answer, so what really did is
+    /// known at its end.
     pub execution_providers: Vec<String>,
     /// How many attempts it took, over all providers.
     pub attempts: u32,
@@ -80,7 +81,8 @@ impl AnswerStream {
         Self { events, metadata }
     }
 
-    /// What is known of the answer now: who answers at once, tokens and cost after the last event.
+    /// What is known of the answer now: who answers at once; tokens, cost and what really computed it after the last
+    /// event.
     pub fn metadata(&self) -> AnswerMetadata {
         crate::lock(&self.metadata).clone()
     }

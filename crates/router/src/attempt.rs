@@ -8,7 +8,7 @@ use inhouse_config::Deadlines;
 use tokio::time::{Instant, timeout_at};
 
 use crate::member::Member;
-use crate::provider::{Answering, Call, EventStream};
+use crate::provider::{Answering, Call, EventStream, Late};
 
 /// An answer that has begun: from here on nobody else can answer instead.
 pub(crate) struct Begun {
@@ -18,6 +18,7 @@ pub(crate) struct Begun {
     pub(crate) rest: EventStream,
     pub(crate) notes: Vec<String>,
     pub(crate) execution_providers: Vec<String>,
+    pub(crate) late: Late,
 }
 
 /// Starts and empty parts that come before an answer has begun. Usual are two.
@@ -57,6 +58,7 @@ pub(crate) async fn begin(
         ),
         notes: answering.notes,
         execution_providers: answering.execution_providers,
+        late: answering.late,
     })
 }
 

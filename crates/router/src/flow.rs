@@ -15,7 +15,7 @@ use crate::attempt::Begun;
 use crate::books::{self, Attempt, Ended, Job};
 use crate::cache::{CacheKey, Kept, RequestDigest};
 use crate::plan::Plan;
-use crate::provider::EventStream;
+use crate::provider::{EventStream, Late, Learned};
 use crate::router::Inner;
 use crate::run::{self, Run};
 use crate::{AnswerMetadata, AnswerStream, Caller, RouteError, StreamError, text_tools};
@@ -104,6 +104,8 @@ struct Flow {
     rest: EventStream,
     attempt: Attempt,
     metadata: Arc<Mutex<AnswerMetadata>>,
+    /// What the provider adds to it at the end.
+    late: Late,
     /// Puts back what was masked.
     restorer: Option<Restorer>,
     /// Ready for the caller.
@@ -137,6 +139,7 @@ impl Flow {
             head: begun.head.into(),
             rest: begun.rest,
             metadata: Arc::new(Mutex::new(metadata)),
+            late: begun.late,
             restorer: mask.map(|mask| mask.restorer()),
             ready: VecDeque::new(),
             text_tools: reads_tools.then(Assembler::new),
@@ -262,6 +265,7 @@ impl Flow {
         metadata.latency = job.started.elapsed();
         metadata.time_to_first_token = self.attempt.time_to_first_token();
         metadata.tokens_per_second = bill.tokens_per_second;
+        learn(&mut metadata, self.late.take());
         bill.alerts.iter().for_each(books::warn_of);
         metadata.notes.extend(bill.alerts.iter().map(|alert| {
             format!(
@@ -271,6 +275,17 @@ impl Flow {
         }));
         if alerts.enabled {
             crate::alerts::check(&alerts.alerts, &metadata);
+        }
+    }
+}
+
+/// What the provider knows better at the end.
+fn learn(metadata: &mut AnswerMetadata, learned: Option<Learned>) {
+    let Some(learned) = learned else { return };
+    metadata.execution_providers = learned.execution_providers;
+    for note in learned.notes {
+        if !metadata.notes.contains(&note) {
+            metadata.notes.push(note);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What the router asks of a provider, and what it gives for it.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
@@ -54,8 +54,22 @@ pub struct Answering {
     pub events: EventStream,
     /// What was left out or changed because the provider cannot express it, in words for the caller.
     pub notes: Vec<String>,
-    /// What computed it, where the provider says so: `cpu`, `cuda`.
+    /// What computes it, where the provider says so: `cpu`, `cuda`.
     pub execution_providers: Vec<String>,
+    /// What of this the provider knows better at the end.
+    pub late: Late,
+}
+
+/// What a provider learns of an answer only while it makes it: a device may be lost in the middle, and another one go
+/// on. Clones are the same: the provider keeps one, and tells it before the last event.
+#[derive(Clone, Debug, Default)]
+pub struct Late(Arc<Mutex<Option<Learned>>>);
+
+/// What was learned.
+#[derive(Clone, Debug)]
+pub(crate) struct Learned {
+    pub(crate) notes: Vec<String>,
+    pub(crate) execution_providers: Vec<String>,
 }
 
 /// Events of an answer.
@@ -77,6 +91,21 @@ impl Meter {
     }
 }
 
+impl Late {
+    /// Everything that there is to note by now, and what really computed the answer. What was noted at the beginning
+    /// is not shown twice.
+    pub fn tell(&self, notes: Vec<String>, execution_providers: Vec<String>) {
+        *crate::lock(&self.0) = Some(Learned {
+            notes,
+            execution_providers,
+        });
+    }
+
+    pub(crate) fn take(&self) -> Option<Learned> {
+        crate::lock(&self.0).take()
+    }
+}
+
 impl Answering {
     /// An answer of which nothing is known but its events.
     pub fn new(events: EventStream) -> Self {
@@ -84,6 +113,7 @@ impl Answering {
             events,
             notes: Vec::new(),
             execution_providers: Vec::new(),
+            late: Late::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The router over providers that answer as told and remember all that reached them.
 
 mod cache;
+mod devices;
 mod egress;
 mod gateway;
 mod hostile;

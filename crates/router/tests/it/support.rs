@@ -14,7 +14,7 @@ use inhouse_chat::{
 use inhouse_config::RouterConfig;
 use inhouse_ledger::{By, Ledger, PriceList, Report};
 use inhouse_policy::{Detect, Detector, Zone};
-use inhouse_router::{Answering, Call, Clock, Parts, Provider, Router};
+use inhouse_router::{Answering, Call, Clock, Late, Parts, Provider, Router};
 use jiff::Timestamp;
 
 /// What a provider does when it is asked.
@@ -34,6 +34,8 @@ pub(crate) enum Act {
     FailEarly(Failure),
     /// Sends some words, then fails.
     FailLate(&'static str, Failure),
+    /// Loses its device in the middle of these words; another one goes on to their end, or to a failure.
+    LoseDevice(&'static str, Option<Failure>),
     /// Sends some words, then the connection ends.
     CutOff(&'static str),
     /// Takes the request and says nothing.
@@ -178,6 +180,17 @@ impl Scripted {
                 events.push(Err(self.error(kind)));
                 events
             }
+            Act::LoseDevice(text, failure) => {
+                let events = match failure {
+                    None => self.whole(text),
+                    Some(kind) => {
+                        let mut events = self.begun(text);
+                        events.push(Err(self.error(kind)));
+                        events
+                    }
+                };
+                return Ok(on_two_devices(events, guard));
+            }
             Act::CutOff(text) => self.begun(text),
             Act::Hang => std::future::pending().await,
             Act::Stall(text) => {
@@ -236,6 +249,27 @@ fn answering(
         event
     });
     Answering::new(Box::pin(events))
+}
+
+/// An answer that `cuda` begins and `cpu` ends, which the last event brings to light.
+fn on_two_devices(events: Vec<Result<Event, ProviderError>>, guard: UnderWay) -> Answering {
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let late = Late::default();
+    let teller = late.clone();
+    let events = stream::iter(events).inspect(move |event| {
+        if matches!(event, Ok(Event::End { .. }) | Err(_)) {
+            teller.tell(
+                words(&["tensorrt is missing", "cuda was lost"]),
+                words(&["cpu"]),
+            );
+        }
+    });
+    Answering {
+        notes: words(&["tensorrt is missing"]),
+        execution_providers: words(&["cuda", "cpu"]),
+        late,
+        ..answering(events, guard)
+    }
 }
 
 /// Counts calls until their stream is dropped.

@@ -44,4 +44,4 @@ pub use error::{TextError, TextErrorKind};
 pub use message::{Message, Role, Text};
 pub use rendered::RenderedChat;
 pub use template::{ChatTemplate, TemplateOptions};
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Encoded, Tokenizer};

@@ -2,6 +2,7 @@
 
 mod control;
 mod encode;
+mod encoded;
 mod load;
 mod pieces;
 
@@ -15,6 +16,7 @@ use crate::rendered::Provenance;
 use crate::{Detokenizer, RenderedChat, TextError};
 
 use control::ControlTokens;
+pub use encoded::Encoded;
 pub(crate) use load::{MAX_CONFIG_BYTES, read_limited, read_object, special_token};
 pub(crate) use pieces::{Piece, Style};
 
@@ -66,6 +68,12 @@ impl Tokenizer {
                 encode::encode(&self.0, chat.as_str(), &[])
             }
         }
+    }
+
+    /// A text as an encoder is given it, with the tokens that this tokenizer puts around it. What looks like a control
+    /// token is one, as wherever embeddings are made: an encoder has no roles that a text could take on.
+    pub fn encode_for_encoder(&self, text: &str) -> Result<Encoded, TextError> {
+        encoded::encode(&self.0.hf, text)
     }
 
     /// The text of `ids`, without special tokens where `skip_special` says so. Ids that the vocabulary does not have

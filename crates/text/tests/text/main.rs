@@ -4,6 +4,7 @@
 mod bad_input;
 mod control;
 mod data;
+mod encoder;
 mod families;
 mod templates;
 mod tokenizers;

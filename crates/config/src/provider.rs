@@ -73,7 +73,7 @@ pub struct ProviderConfig {
     /// onnx: which engine computes. Default: `auto`.
     pub backend: Option<BackendChoice>,
     /// onnx: what computes, the first of them that works: `cpu`, `cuda`, `tensorrt`, `nvtensorrtrtx`, `directml`,
-    /// `webgpu`, `coreml`, `openvino`, `qnn`, or `auto` for all that there are. Default: `cpu`.
+    /// `webgpu`, `coreml`, `openvino`, `qnn`, or `auto` for those that run any model. Default: `cpu`.
     pub execution_providers: Vec<String>,
     /// onnx: options of single execution providers, as ONNX Runtime names them.
     pub execution_provider_options: Table<Table<OptionValue>>,

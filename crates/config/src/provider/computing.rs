@@ -20,14 +20,14 @@ pub enum BackendChoice {
     OnnxRuntime,
 }
 
-/// Execution providers: the name of each, and what else it is called. Case does not matter.
+/// Execution providers: the name of each, and what else it is called. Neither case nor ` `, `-` and `_` matter.
 ///
-/// `auto` stands for all that there are.
+/// `auto` stands for those that this system may have and that run any graph, the processor last.
 pub const EXECUTION_PROVIDERS: &[(&str, &[&str])] = &[
     ("auto", &[]),
     ("cpu", &["CPUExecutionProvider"]),
     ("cuda", &["CUDAExecutionProvider"]),
-    ("tensorrt", &["TensorrtExecutionProvider"]),
+    ("tensorrt", &["trt", "TensorrtExecutionProvider"]),
     (
         "nvtensorrtrtx",
         &["tensorrt-rtx", "NvTensorRTRTXExecutionProvider"],
@@ -41,7 +41,12 @@ pub const EXECUTION_PROVIDERS: &[(&str, &[&str])] = &[
 
 /// The one name of the execution provider that is called `name`.
 pub fn execution_provider(name: &str) -> Option<&'static str> {
-    let is = |other: &&str| other.eq_ignore_ascii_case(name);
+    let plain = |name: &str| {
+        let letters = name.chars().filter(|letter| !" -_".contains(*letter));
+        letters.collect::<String>().to_ascii_lowercase()
+    };
+    let wanted = plain(name);
+    let is = |other: &&str| plain(other) == wanted;
     let mut all = EXECUTION_PROVIDERS.iter();
     all.find(|(own, others)| is(own) || others.iter().any(is))
         .map(|(own, _)| *own)
@@ -102,6 +107,8 @@ mod tests {
             ("CUDAExecutionProvider", Some("cuda")),
             ("dml", Some("directml")),
             ("tensorrt-RTX", Some("nvtensorrtrtx")),
+            ("Direct_ML", Some("directml")),
+            ("trt", Some("tensorrt")),
             ("NvTensorRtRtxExecutionProvider", Some("nvtensorrtrtx")),
             ("webGpuexecutionprovider", Some("webgpu")),
             ("auto", Some("auto")),

@@ -13,6 +13,7 @@ mod loaded;
 mod model;
 mod opening;
 mod options;
+pub mod provider;
 mod runner;
 mod sequence;
 mod steps;

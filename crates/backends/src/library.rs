@@ -20,6 +20,7 @@ use std::{
 use ort::{LoadDynamicError, environment::Environment};
 
 pub use error::{RuntimeError, RuntimeErrorKind};
+pub(crate) use folders::children;
 pub use folders::{Env, Os};
 pub use log::Log;
 pub use place::{Candidate, Flavour, Place, Verdict};
@@ -142,7 +143,14 @@ fn try_open(candidate: &Candidate) -> Result<ort::environment::EnvironmentBuilde
         LoadDynamicError::InvalidVersionString => {
             "does not tell its version in readable characters".to_owned()
         }
-        LoadDynamicError::Dlopen { error, .. } => format!("cannot be loaded: {}", cause(&error)),
+        LoadDynamicError::Dlopen { error, path } => {
+            let said = cause(&error);
+            let named = format!("{}: ", path.display());
+            format!(
+                "cannot be loaded: {}",
+                said.strip_prefix(&named).unwrap_or(&said)
+            )
+        }
     })
 }
 

@@ -214,7 +214,7 @@ fn configured_for_loader(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Entries of a folder whose names pass, in order of their names, the highest first: `python3.11` before `python3.9`.
-pub(super) fn children(folder: &Path, passes: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+pub(crate) fn children(folder: &Path, passes: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let mut found: Vec<(Vec<u64>, PathBuf)> = fs::read_dir(folder)
         .into_iter()
         .flatten()

@@ -163,7 +163,8 @@ impl Search {
         trust::stranger(file, self.os, &*self.is_official)
     }
 
-    fn is_others(&self, file: &Path) -> bool {
+    /// Whether a file lies where others' code is.
+    pub(crate) fn is_others(&self, file: &Path) -> bool {
         self.others.as_deref().is_some_and(|others| {
             // What cannot be resolved cannot be shown to lie elsewhere.
             match (fs::canonicalize(file), fs::canonicalize(others)) {
@@ -272,6 +273,11 @@ impl Found<'_> {
         if !self.search.os.begins_library(&beginning(path)) {
             return Verdict::Broken("is not a library of this system".to_owned());
         }
+        if is_companion(path) {
+            return Verdict::Broken(
+                "is a companion of ONNX Runtime's library, not the library".to_owned(),
+            );
+        }
         if let Some(version) = version.filter(|version| version.is_too_old()) {
             return Verdict::TooOld(version);
         }
@@ -288,6 +294,12 @@ fn version_of(path: &Path) -> Option<Version> {
     path.file_name()
         .and_then(|name| Version::of_name(name.to_str()?))
         .or_else(|| Version::of_file(&path).ok().flatten())
+}
+
+/// Whether a file is one of those that hold a provider. Loaded alone they end the process.
+fn is_companion(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().contains("onnxruntime_providers_"))
 }
 
 fn beginning(path: &Path) -> [u8; 4] {

@@ -30,8 +30,8 @@ pub fn classify(message: &str) -> Class {
 /// Words that tell, the surer ones first.
 const PHRASES: &[(&str, Class)] = &[
     ("terminate flag", Class::Terminated),
-    ("load has been canceled", Class::Terminated),
-    ("session loading canceled", Class::Terminated),
+    ("canceled due to user request", Class::Terminated),
+    ("canceled by user request", Class::Terminated),
     // ONNX Runtime's arena and its host allocator.
     ("failed to allocate memory", Class::OutOfMemory),
     ("is smaller than requested bytes", Class::OutOfMemory),
@@ -75,7 +75,7 @@ const PHRASES: &[(&str, Class)] = &[
 ];
 
 /// The number in `CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; ...`.
-fn cuda_failure(message: &str) -> Option<u32> {
+pub(super) fn cuda_failure(message: &str) -> Option<u32> {
     let (_, rest) = message.split_once("cuda failure ")?;
     let end = rest.find(|c: char| !c.is_ascii_digit());
     rest[..end.unwrap_or(rest.len())].parse().ok()
@@ -152,7 +152,10 @@ mod tests {
                  because of an invalid command passed by the calling application.",
                 Class::DeviceLost,
             ),
-            ("WebGPU device lost (2): VK_ERROR_DEVICE_LOST", Class::DeviceLost),
+            (
+                "WebGPU device lost (2): VK_ERROR_DEVICE_LOST",
+                Class::DeviceLost,
+            ),
             (
                 "CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=box ; \
                  expr=cudaSetDevice(info_.device_id);",
@@ -167,10 +170,17 @@ mod tests {
                  shared object file: No such file or directory",
                 Class::NotAvailable,
             ),
-            ("Exiting due to terminate flag being set to true.", Class::Terminated),
+            (
+                "Exiting due to terminate flag being set to true.",
+                Class::Terminated,
+            ),
             (
                 "Non-zero status code returned while running MatMul node. Name:'m' Status Message: Exiting due to \
                  terminate flag being set to true.",
+                Class::Terminated,
+            ),
+            (
+                "Graph loading canceled due to user request.",
                 Class::Terminated,
             ),
             ("Got invalid dimensions for input: x", Class::Other),

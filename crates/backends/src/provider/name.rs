@@ -198,7 +198,10 @@ mod tests {
     fn an_unknown_name_is_answered_with_those_that_there_are() {
         for text in ["", "gpu", "rocm", "auto"] {
             let error = Ep::parse(text).expect_err(text).to_string();
-            assert!(error.contains("cpu, qnn, openvino, webgpu, coreml"), "{error}");
+            assert!(
+                error.contains("cpu, qnn, openvino, webgpu, coreml"),
+                "{error}"
+            );
         }
     }
 
@@ -206,6 +209,10 @@ mod tests {
     fn every_automatic_order_ends_with_the_processor() {
         let order = Ep::auto_order();
         assert_eq!(order.last(), Some(&Ep::Cpu));
-        assert!(order.iter().all(|provider| provider.is_for(crate::library::Os::HERE)));
+        assert!(
+            order
+                .iter()
+                .all(|provider| provider.is_for(crate::library::Os::HERE))
+        );
     }
 }

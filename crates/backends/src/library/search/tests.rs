@@ -206,6 +206,7 @@ fn named_files_that_cannot_be_used_are_listed_with_the_reason() {
     let check = |name: &str, reason: &str| {
         let mut machine = Machine::new();
         machine.put("opt/libonnxruntime.so.1.21.0");
+        machine.put("opt/libonnxruntime_providers_cuda.so");
         fs::create_dir_all(machine.root.path().join("opt/empty")).expect("made");
         fs::write(
             machine.root.path().join("opt/libonnxruntime.so.1.31.1"),
@@ -218,6 +219,10 @@ fn named_files_that_cannot_be_used_are_listed_with_the_reason() {
         assert!(verdict.contains(reason), "{name}: {verdict}");
     };
     check("opt/none.so", "does not exist");
+    check(
+        "opt/libonnxruntime_providers_cuda.so",
+        "is a companion of ONNX Runtime's library",
+    );
     check("opt/empty", "is a folder without ONNX Runtime's library");
     check(
         "opt/libonnxruntime.so.1.31.1",

@@ -1,0 +1,134 @@
+//! WebGPU: compiled into some libraries, a plugin to all others.
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use ort::{device::Device, ep, session::builder::SessionBuilder};
+
+use super::{name::ExecutionProvider, options::Options};
+use crate::library::{Library, Os, Place, Search, Trust};
+
+/// The name that the plugin is registered under.
+const REGISTERED_AS: &str = "WebGPU";
+/// Python's package that holds the plugin.
+const PACKAGE: &str = "onnxruntime_ep_webgpu";
+
+/// The plugin that this process has registered, if it has: a second registration is an error.
+static REGISTERED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// How far WebGPU's plugin came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Plugin {
+    /// No plugin is needed: the library has the provider itself.
+    BuiltIn,
+    /// The plugin is registered; whether it lists a device is another matter.
+    Registered(PathBuf),
+    /// There is none.
+    Missing,
+    /// There is one, and nobody vouches for it.
+    Untrusted(PathBuf),
+    /// ONNX Runtime refuses it, and says why.
+    Refused(PathBuf, String),
+}
+
+/// Registers the plugin, once a process.
+pub(super) fn register(library: &Library, search: &Search) -> Plugin {
+    let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = &*registered {
+        return Plugin::Registered(path.clone());
+    }
+    if matches!(<BuiltIn as ep::ExecutionProvider>::is_available(), Ok(true)) {
+        return Plugin::BuiltIn;
+    }
+    let mut outcome = Plugin::Missing;
+    for (path, trust) in candidates(library, search) {
+        if let Some(file) = search.stranger(&path, trust) {
+            outcome = Plugin::Untrusted(file);
+            continue;
+        }
+        match library
+            .environment
+            .register_ep_library(REGISTERED_AS, &path)
+        {
+            Ok(()) => {
+                *registered = Some(path.clone());
+                return Plugin::Registered(path);
+            }
+            Err(error) => return Plugin::Refused(path, error.message().to_owned()),
+        }
+    }
+    outcome
+}
+
+/// Where the plugin may be: our own folder, beside the library, Python's packages.
+fn candidates(library: &Library, search: &Search) -> Vec<(PathBuf, Trust)> {
+    let file = match search.os {
+        Os::Linux => "libonnxruntime_providers_webgpu.so",
+        Os::MacOs => "libonnxruntime_providers_webgpu.dylib",
+        Os::Windows => "onnxruntime_providers_webgpu.dll",
+    };
+    let own = search
+        .runtimes
+        .iter()
+        .map(|folder| (folder.join("webgpu"), Trust::Whole));
+    let beside = match library.place {
+        Place::Configuration | Place::Variable | Place::Own(_) => Trust::Whole,
+        Place::Python | Place::Node | Place::System => Trust::Outside,
+    };
+    let python = search
+        .python
+        .iter()
+        .map(|site| (site.join(PACKAGE), Trust::Outside));
+    own.chain([(library.folder().to_path_buf(), beside)])
+        .chain(python)
+        .map(|(folder, trust)| (folder.join(file), trust))
+        .filter(|(path, _)| path.is_file())
+        .collect()
+}
+
+/// The devices that WebGPU lists.
+pub(super) fn devices(library: &Library) -> impl Iterator<Item = Device<'_>> {
+    library
+        .environment
+        .devices()
+        .filter(|device| device.ep().is_ok_and(|name| name == name_of_provider()))
+}
+
+/// Adds WebGPU's first device to a session: the provider takes one, and chooses the card itself.
+pub(super) fn attach(
+    builder: SessionBuilder,
+    options: &Options,
+    library: &Library,
+) -> ort::Result<SessionBuilder> {
+    let device = devices(library)
+        .next()
+        .ok_or_else(|| ort::Error::new(NO_DEVICE))?;
+    // Options for devices carry the name of the provider, as a session may have devices of several.
+    let options: Vec<(String, String)> = options
+        .pairs()
+        .map(|(key, value)| (format!("{}.{key}", name_of_provider()), value.to_owned()))
+        .collect();
+    Ok(builder.with_devices([device], Some(&options))?)
+}
+
+/// What is said where WebGPU is there and lists no device.
+pub(super) const NO_DEVICE: &str = "WebGPU lists no device";
+
+fn name_of_provider() -> &'static str {
+    ExecutionProvider::WebGpu.ort_name()
+}
+
+/// WebGPU inside the library. `ort` has it behind a feature that is otherwise for linking.
+pub(super) struct BuiltIn;
+
+impl ep::ExecutionProvider for BuiltIn {
+    const NAME: &'static str = "WebGpuExecutionProvider";
+
+    fn register(&self, _: &mut SessionBuilder) -> ort::Result<()> {
+        Err(ort::Error::new(
+            "webgpu is added to a session by its devices",
+        ))
+    }
+}

@@ -67,6 +67,7 @@ impl Client {
             context,
             what,
             expected: request.size,
+            announced: false,
             seen: None,
         };
         for call in calls {
@@ -117,6 +118,7 @@ impl Client {
             }
             Err(cause) => return Err(StoreError::io("run", Path::new(program), cause)),
         };
+        progress.announce();
         let status = self.watch(progress, request, &mut child)?;
         let said = fs::read(&log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -197,15 +199,27 @@ impl Client {
     }
 }
 
-/// What has been told of a file. Nothing before its first byte: until then the client may turn out to be missing.
+/// What has been told of a file. No file is started before its first byte: until then the client may turn out to be
+/// missing.
 struct Progress<'a> {
     context: &'a Context<'a>,
     what: &'a str,
     expected: Option<u64>,
+    announced: bool,
     seen: Option<u64>,
 }
 
 impl Progress<'_> {
+    fn announce(&mut self) {
+        if !std::mem::replace(&mut self.announced, true) {
+            self.context.sink.event(&Event::Plan {
+                files: 1,
+                bytes: self.expected.unwrap_or(0),
+                present: 0,
+            });
+        }
+    }
+
     fn reach(&mut self, size: u64) {
         let seen = self.seen.unwrap_or(0);
         if size > seen {

@@ -9,7 +9,7 @@ pub(crate) mod remove;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use self::catalog::RuntimeCatalog;
+use self::catalog::{RuntimeCatalog, RuntimePackage};
 use self::flavour::{Flavour, Platform};
 use self::record::{InstalledRuntime, Look};
 use crate::error::{IoContext, StoreError};
@@ -88,6 +88,19 @@ impl Runtimes {
         let here = InstalledRuntime::read(&self.home(flavour), flavour, Look::Sizes)?;
         let ready = here.filter(|here| here.state == State::Ready);
         Ok(ready.map(|here| here.library))
+    }
+
+    /// The packages that an installation would fetch first, of flavours that are not among those `here` or are here in
+    /// another version.
+    #[must_use]
+    pub fn available(&self, here: &[InstalledRuntime]) -> Vec<&RuntimePackage> {
+        let is_here = |package: &RuntimePackage| here.iter().any(|here| here.is_of(package));
+        let of = |flavour| {
+            let mut packages = self.catalog.packages_of(flavour, &self.platform).peekable();
+            let first = *packages.peek()?;
+            (!packages.any(is_here)).then_some(first)
+        };
+        Flavour::ALL.into_iter().filter_map(of).collect()
     }
 
     fn home(&self, flavour: Flavour) -> PathBuf {

@@ -155,7 +155,8 @@ impl InstalledRuntime {
 
     /// Whether it is this package.
     pub(super) fn is_of(&self, package: &RuntimePackage) -> bool {
-        self.package == package.package
+        self.flavour == package.flavour
+            && self.package == package.package
             && self.version == package.version
             && self.files == files_of(package)
     }

@@ -14,6 +14,7 @@ pub struct RemovedRuntime {
     /// Which it was.
     pub flavour: Flavour,
     /// How many bytes became free.
+    #[serde(rename = "freed_bytes")]
     pub freed: u64,
     /// Plugins that are still here and have nothing now to be loaded into.
     pub stranded: Vec<Flavour>,

@@ -90,13 +90,7 @@ impl Pull<'_> {
             let unpacked = entry.files.iter().map(|file| file.size).sum::<u64>();
             needs.add(&folder, unpacked.saturating_add(self.room_for(unpacked)));
         }
-        needs.check(&self.name, self.store.options.system.as_ref())?;
-        self.context.sink.event(&Event::Plan {
-            files: 1,
-            bytes: wheel.unwrap_or(0),
-            present: 0,
-        });
-        Ok(())
+        needs.check(&self.name, self.store.options.system.as_ref())
     }
 
     fn pinned(&self, path: &str) -> Option<&'static CatalogFile> {

@@ -321,6 +321,26 @@ fn another_version_is_replaced() {
 }
 
 #[test]
+fn what_can_be_installed_is_what_is_not_here_or_in_another_version() {
+    let fixture = with_pip();
+    let check = |packages: &[Value], expected: &[&str]| {
+        let runtimes = runtimes_of(&fixture, packages);
+        let here = runtimes.list().unwrap();
+        let available = runtimes.available(&here).into_iter();
+        let found: Vec<_> = available
+            .map(|package| format!("{} {}", package.flavour, package.version))
+            .collect();
+        assert_eq!(found, expected);
+    };
+    check(&packages(), &["cpu 1", "cuda 1", "webgpu 1"]);
+    installed(&fixture, Flavour::Cpu);
+    check(&packages(), &["cuda 1", "webgpu 1"]);
+    let mut newer = packages();
+    newer[0]["version"] = json!("2");
+    check(&newer, &["cpu 2", "cuda 1", "webgpu 1"]);
+}
+
+#[test]
 fn what_is_not_the_known_bytes_leaves_nothing() {
     // The archive is another.
     let mut fixture = Fixture::new();

@@ -22,11 +22,6 @@ impl Install<'_> {
             return Ok(Some(kept));
         }
         self.check_room(package, package.archive.size)?;
-        self.context.sink.event(&Event::Plan {
-            files: 1,
-            bytes: package.archive.size,
-            present: 0,
-        });
         let folder = self.staging.fresh(&format!("download/{}", key(package)))?;
         let request = clients::Request {
             package: &package.package,

@@ -49,7 +49,7 @@ impl Together {
             return self.one_by_one(prompts, cancel);
         }
         let context = self.model.context_length();
-        let device = loaded.device.name;
+        let device = loaded.device.name();
         let steps = Steps::new(Arc::clone(&loaded), prompts.len(), context)
             .map_err(|failure| failure.on(device))?;
         self.state = State::InOneRun {
@@ -123,7 +123,7 @@ impl Together {
                 }
                 Ok(logits)
             }
-            Err(Failure::Cancelled) => Err(Failure::Cancelled.on(steps.loaded.device.name)),
+            Err(Failure::Cancelled) => Err(Failure::Cancelled.on(steps.loaded.device.name())),
             Err(failure) => {
                 self.model.next_after(&steps.loaded, failure)?;
                 self.apart(new, cancel)

@@ -1,60 +1,79 @@
-//! Where a session computes: an execution provider, and the memory it likes its tensors in.
-
-use std::fmt;
-use std::sync::Arc;
+//! Where a session computes: an execution provider with its options, and the memory it likes its tensors in.
 
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
-/// Adds an execution provider to a session that is being built.
-pub(crate) type Register = dyn Fn(SessionBuilder) -> ort::Result<SessionBuilder> + Send + Sync;
+use crate::library::Library;
+use crate::provider::{self, ExecutionProvider};
 
-/// An execution provider with its options, ready to be put into a session.
-#[derive(Clone)]
+/// An execution provider, ready to be put into a session.
+#[derive(Clone, Debug)]
 pub(crate) struct Device {
-    /// As users call it.
-    pub(crate) name: &'static str,
-    /// As ONNX Runtime calls it.
-    pub(crate) ort_name: &'static str,
-    /// Its own memory; `None` where that is the host's.
-    pub(crate) memory: Option<(AllocationDevice<'static>, i32)>,
-    /// It records a step's kernels and replays them, where it was told to.
-    pub(crate) captures: bool,
-    register: Arc<Register>,
+    pub(crate) provider: ExecutionProvider,
+    pub(crate) options: provider::Options,
+    library: &'static Library,
+    /// Steps go through buffers that stay where they are, also where nothing is recorded.
+    #[cfg(test)]
+    pub(crate) fixed: bool,
 }
 
 impl Device {
     pub(crate) fn new(
-        name: &'static str,
-        ort_name: &'static str,
-        register: impl Fn(SessionBuilder) -> ort::Result<SessionBuilder> + Send + Sync + 'static,
+        provider: ExecutionProvider,
+        options: provider::Options,
+        library: &'static Library,
     ) -> Self {
         Self {
-            name,
-            ort_name,
-            memory: None,
-            captures: false,
-            register: Arc::new(register),
+            provider,
+            options,
+            library,
+            #[cfg(test)]
+            fixed: false,
         }
     }
 
-    /// The processor, which every library has.
-    pub(crate) fn cpu() -> Self {
-        Self::new("cpu", "CPUExecutionProvider", Ok)
+    /// The same without recording, for graphs that are run now and then.
+    pub(crate) fn without_capture(&self) -> Self {
+        let mut device = self.clone();
+        if let Some(key) = provider::capture_key(self.provider)
+            && device.options.captures(self.provider)
+        {
+            device.options.set(key, "0");
+        }
+        device
+    }
+
+    /// As users call it.
+    pub(crate) fn name(&self) -> &'static str {
+        self.provider.name()
     }
 
     pub(crate) fn is_cpu(&self) -> bool {
-        self.ort_name == "CPUExecutionProvider"
+        self.provider == ExecutionProvider::Cpu
     }
 
-    pub(crate) fn register(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
-        (self.register)(builder)
+    /// It records a step's kernels and replays them, where it was told to.
+    pub(crate) fn captures(&self) -> bool {
+        #[cfg(test)]
+        if self.fixed {
+            return true;
+        }
+        self.options.captures(self.provider)
+    }
+
+    pub(crate) fn attach(&self, builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+        provider::attach(builder, self.provider, &self.options, self.library)
+    }
+
+    /// Whether its tensors lie in the host's memory.
+    pub(crate) fn is_in_host_memory(&self) -> bool {
+        self.memory().is_none()
     }
 
     /// What gives out the device's memory, for tensors that `session` computes with.
     pub(crate) fn allocator(&self, session: &Session) -> ort::Result<Allocator> {
-        match &self.memory {
+        match self.memory() {
             None => Ok(Allocator::default()),
             Some(_) => Allocator::new(session, self.memory_info()?),
         }
@@ -62,13 +81,28 @@ impl Device {
 
     /// Where outputs of an unknown shape are to lie.
     pub(crate) fn memory_info(&self) -> ort::Result<MemoryInfo<'static>> {
-        let (device, id) = self.memory.clone().unwrap_or((AllocationDevice::CPU, 0));
-        MemoryInfo::new(device, id, AllocatorType::Device, MemoryType::Default)
+        let memory = self.memory().unwrap_or(AllocationDevice::CPU);
+        let id = self.options.get("device_id").and_then(|id| id.parse().ok());
+        let id = if self.is_in_host_memory() {
+            0
+        } else {
+            id.unwrap_or(0)
+        };
+        MemoryInfo::new(memory, id, AllocatorType::Device, MemoryType::Default)
     }
-}
 
-impl fmt::Debug for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Device").field(&self.name).finish()
+    /// CoreML, OpenVINO and QNN bring tensors to their devices themselves.
+    fn memory(&self) -> Option<AllocationDevice<'static>> {
+        match self.provider {
+            ExecutionProvider::Cuda
+            | ExecutionProvider::TensorRt
+            | ExecutionProvider::NvTensorRtRtx => Some(AllocationDevice::CUDA),
+            ExecutionProvider::DirectMl => Some(AllocationDevice::DIRECTML),
+            ExecutionProvider::WebGpu => Some(AllocationDevice::WEBGPU_BUFFER),
+            ExecutionProvider::Cpu
+            | ExecutionProvider::CoreMl
+            | ExecutionProvider::OpenVino
+            | ExecutionProvider::Qnn => None,
+        }
     }
 }

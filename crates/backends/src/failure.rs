@@ -2,6 +2,8 @@
 
 use inhouse_engine::{EngineError, ErrorKind};
 
+use crate::provider::{Class, classify};
+
 /// Why a run or a load failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -17,10 +19,13 @@ impl Failure {
     /// Reads the message of an error of `ort`: its codes say little.
     pub(crate) fn of(error: &ort::Error) -> Self {
         let message = error.message();
-        if message.contains("Failed to allocate memory") {
-            return Self::Memory(message.to_owned());
+        match classify(message) {
+            Class::Terminated => Self::Cancelled,
+            Class::OutOfMemory => Self::Memory(message.to_owned()),
+            Class::DeviceLost | Class::NotAvailable | Class::Other => {
+                Self::Device(message.to_owned())
+            }
         }
-        Self::Device(message.to_owned())
     }
 
     /// Whether the next execution provider may succeed where this one failed.

@@ -25,8 +25,6 @@ pub(crate) const LONG: &str = "inhouse.long";
 pub(crate) struct Prepared {
     /// The graph's bytes; weights outside of it are still in the model's folder.
     pub(crate) bytes: Vec<u8>,
-    /// The head takes [`ROWS`].
-    pub(crate) pruned: bool,
     /// The graph takes [`LONG`]; the longest sequence that the short tables are for.
     pub(crate) original_length: Option<usize>,
     /// Keys and values of the past and the present may be one buffer.
@@ -54,7 +52,7 @@ impl Prepared {
         };
         let graph = &model.graph;
         let mut changes = Changes::default();
-        let pruned = head::prune(graph, logits, &mut changes);
+        head::prune(graph, logits, &mut changes);
         let original_length = rope::choose(graph, &mut changes);
         if precision == Precision::Exact {
             compute_exactly(graph, &mut changes);
@@ -62,7 +60,6 @@ impl Prepared {
         let damaged = || load_error(path, "its bytes and its contents differ");
         Ok(Self {
             bytes: changes.apply(&bytes).ok_or_else(damaged)?,
-            pruned,
             original_length,
             shares_buffer: shares_buffer(graph, is_past),
             goes_by_one: goes_by_one(graph),
@@ -82,7 +79,6 @@ impl Prepared {
     fn as_it_is(path: &Path) -> Result<Self, EngineError> {
         Ok(Self {
             bytes: std::fs::read(path).map_err(|e| cannot_read(path, e))?,
-            pruned: false,
             original_length: None,
             shares_buffer: false,
             goes_by_one: false,

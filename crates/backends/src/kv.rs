@@ -144,7 +144,7 @@ impl Buffers {
         capacity: usize,
     ) -> Result<DynTensor, Failure> {
         let tensor = DynTensor::new(allocator, cache.element, self.shape(cache, capacity))?;
-        if loaded.device.memory.is_none() {
+        if loaded.device.is_in_host_memory() {
             return Ok(tensor); // the host's comes zeroed
         }
         let half = DynTensor::new(

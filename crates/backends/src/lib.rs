@@ -11,6 +11,7 @@ pub mod library;
 mod load;
 mod loaded;
 mod model;
+mod noted;
 mod opening;
 mod options;
 pub mod provider;
@@ -20,5 +21,7 @@ mod steps;
 pub mod telemetry;
 mod tiny;
 
+pub use library::Search;
 pub use load::load;
 pub use options::{Choice, Options, RuntimeOptions};
+pub use provider::ExecutionProvider;

@@ -42,7 +42,7 @@ impl Loaded {
         let runner = Runner::open(environment, &prepared.bytes, Some(folder), device, opening)?;
         let layout = runner.with(|session| Layout::of(session, config));
         Ok(layout.map(|layout| Self {
-            captures: device.captures
+            captures: device.captures()
                 && prepared.shares_buffer
                 && !prepared.has_control_flow
                 && layout.takes_rows,
@@ -80,8 +80,7 @@ impl Loaded {
             entries: Vec::new(),
             ..self.opening.clone()
         };
-        let mut device = self.device.clone();
-        device.captures = false;
+        let device = self.device.without_capture();
         let graph = which.graph(element);
         let runner = Arc::new(Runner::open(
             &self.environment,

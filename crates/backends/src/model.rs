@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use inhouse_engine::{
-    Backend, Batch, EngineError, ErrorKind, GenaiConfig, LoadOptions, MemoryEstimate, ModelInfo,
-    Session,
-};
-use ort::environment::Environment;
-
 use crate::batch::Together;
 use crate::device::Device;
 use crate::failure::Failure;
 use crate::graph::Prepared;
+use crate::library::Library;
 use crate::loaded::Loaded;
 use crate::opening;
+use crate::provider::ExecutionProvider;
 use crate::runner::{Opening, lock};
 use crate::sequence::Sequence;
+use inhouse_engine::{
+    Backend, Batch, EngineError, ErrorKind, GenaiConfig, LoadOptions, MemoryEstimate, ModelInfo,
+    Session,
+};
 
 /// Prompt tokens that run in one forward: the buffers of a longer one would be as much longer.
 const PREFILL_CHUNK: usize = 512;
@@ -30,19 +30,29 @@ pub(crate) struct Shared {
     folder: PathBuf,
     prepared: Prepared,
     opening: Opening,
-    runtime: Runtime,
+    library: &'static Library,
     /// In the order they are tried in.
     devices: Vec<Device>,
     current: Mutex<Current>,
     notes: Mutex<Vec<String>>,
 }
 
-/// The library that computes.
-#[derive(Clone)]
-pub(crate) struct Runtime {
-    pub(crate) environment: Environment,
-    /// As people read it: `ONNX Runtime 1.31.1`.
-    pub(crate) version: String,
+/// Which devices a model may be loaded on; when one is lost later, any may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtLoad {
+    AnyDevice,
+    NotTheProcessor,
+    TheProcessor,
+}
+
+impl AtLoad {
+    pub(crate) fn may_use(self, device: &Device) -> bool {
+        match self {
+            Self::AnyDevice => true,
+            Self::NotTheProcessor => !device.is_cpu(),
+            Self::TheProcessor => device.is_cpu(),
+        }
+    }
 }
 
 struct Current {
@@ -58,12 +68,13 @@ impl OrtModel {
     /// The folder is damaged, the graph is no decoder, the memory does not suffice, or no device works.
     pub(crate) fn load(
         folder: &Path,
+        config: GenaiConfig,
         options: &LoadOptions,
-        runtime: Runtime,
+        library: &'static Library,
         devices: Vec<Device>,
+        at_load: AtLoad,
         notes: Vec<String>,
     ) -> Result<Self, EngineError> {
-        let config = GenaiConfig::of_folder(folder)?;
         check_memory(folder, options)?;
         let path = folder.join(&config.decoder.filename);
         let names = [
@@ -79,9 +90,14 @@ impl OrtModel {
             config: &config,
             prepared: &prepared,
             opening: &opening,
+            library,
         };
         let mut notes = [notes, more_notes].concat();
-        let (device, loaded) = place.first_that_works(&runtime, &devices, 0, &mut notes)?;
+        let usable = devices
+            .iter()
+            .enumerate()
+            .filter(|(_, device)| at_load.may_use(device));
+        let (device, loaded) = place.first_that_works(usable, &mut notes)?;
         let loaded = Arc::new(loaded);
         Ok(Self(Arc::new(Shared {
             folder: folder.to_owned(),
@@ -90,7 +106,7 @@ impl OrtModel {
             config,
             prepared,
             opening,
-            runtime,
+            library,
             devices,
         })))
     }
@@ -107,24 +123,22 @@ struct Place<'a> {
     config: &'a GenaiConfig,
     prepared: &'a Prepared,
     opening: &'a Opening,
+    library: &'static Library,
 }
 
 impl Place<'_> {
-    /// Tries the devices from the `from`th on.
-    fn first_that_works(
+    fn first_that_works<'d>(
         &self,
-        runtime: &Runtime,
-        devices: &[Device],
-        from: usize,
+        devices: impl Iterator<Item = (usize, &'d Device)>,
         notes: &mut Vec<String>,
     ) -> Result<(usize, Loaded), EngineError> {
         let mut last = None;
-        for (index, device) in devices.iter().enumerate().skip(from) {
-            match self.try_on(runtime, device) {
+        for (index, device) in devices {
+            match self.try_on(device) {
                 Ok(loaded) => return loaded.map(|loaded| (index, loaded)),
                 Err(failure) => {
-                    notes.push(format!("{} passed over: {failure}", device.name));
-                    last = Some((failure, device.name));
+                    notes.push(format!("{} passed over: {failure}", device.name()));
+                    last = Some((failure, device.name()));
                 }
             }
         }
@@ -138,13 +152,9 @@ impl Place<'_> {
     }
 
     /// Fails where another device may do; gives an error where none would.
-    fn try_on(
-        &self,
-        runtime: &Runtime,
-        device: &Device,
-    ) -> Result<Result<Loaded, EngineError>, Failure> {
+    fn try_on(&self, device: &Device) -> Result<Result<Loaded, EngineError>, Failure> {
         let loaded = Loaded::new(
-            &runtime.environment,
+            &self.library.environment,
             self.prepared,
             self.folder,
             device,
@@ -153,7 +163,7 @@ impl Place<'_> {
         )?;
         if let Ok(loaded) = &loaded {
             let mut placements = loaded.runner.placements.iter();
-            if !placements.any(|placement| placement.provider == device.ort_name) {
+            if !placements.any(|placement| placement.provider == device.provider.ort_name()) {
                 let why = "it takes none of the graph's operators";
                 return Err(Failure::Device(why.to_owned()));
             }
@@ -163,10 +173,6 @@ impl Place<'_> {
 }
 
 impl Shared {
-    pub(crate) fn config(&self) -> &GenaiConfig {
-        &self.config
-    }
-
     pub(crate) fn context_length(&self) -> usize {
         self.config.context_length
     }
@@ -190,7 +196,7 @@ impl Shared {
         if !Arc::ptr_eq(&current.loaded, failed) {
             return Ok(Arc::clone(&current.loaded));
         }
-        let lost = failed.device.name;
+        let lost = failed.device.name();
         if current.device + 1 >= self.devices.len() {
             return Err(failure.on(lost));
         }
@@ -200,11 +206,12 @@ impl Shared {
             config: &self.config,
             prepared: &self.prepared,
             opening: &self.opening,
+            library: self.library,
         };
-        let next =
-            place.first_that_works(&self.runtime, &self.devices, current.device + 1, &mut notes);
+        let left = self.devices.iter().enumerate().skip(current.device + 1);
+        let next = place.first_that_works(left, &mut notes);
         if let Ok((_, loaded)) = &next {
-            notes.push(format!("went on with {}", loaded.device.name));
+            notes.push(format!("went on with {}", loaded.device.name()));
         }
         lock(&self.notes).append(&mut notes);
         let (device, loaded) = next?;
@@ -234,7 +241,7 @@ impl Shared {
         let loaded = self.current();
         let decoder = &self.config.decoder;
         let caches = &loaded.layout.caches;
-        let providers = used(&loaded, &self.devices);
+        let providers = used(&loaded);
         ModelInfo {
             model_type: self.config.model_type.clone(),
             layers: caches.len() / 2,
@@ -248,7 +255,7 @@ impl Shared {
             kv_bytes_per_token: loaded.layout.bytes_per_token(),
             weights: Vec::new(),
             backend: "onnxruntime",
-            computed_by: format!("{} on {}", self.runtime.version, providers.join(" and ")),
+            computed_by: format!("{} on {}", self.library.name(), providers.join(" and ")),
             execution_providers: providers,
             isa: None,
             threads: self.opening.threads,
@@ -257,20 +264,16 @@ impl Shared {
 }
 
 /// The providers that took operators, the device's own first; the processor takes what it leaves.
-fn used(loaded: &Loaded, devices: &[Device]) -> Vec<String> {
-    let own = std::iter::once(loaded.device.name);
-    let others = loaded.runner.placements.iter().filter_map(|placement| {
-        let provider = placement.provider.as_str();
-        if provider == loaded.device.ort_name {
-            return None;
-        }
-        let known = devices.iter().find(|device| device.ort_name == provider);
-        Some(known.map_or("cpu", |device| device.name))
+fn used(loaded: &Loaded) -> Vec<String> {
+    let placements = loaded.runner.placements.iter();
+    let others = placements.filter_map(|placement| {
+        let mut all = ExecutionProvider::ALL.iter();
+        all.find(|provider| provider.ort_name() == placement.provider)
     });
     let mut names: Vec<String> = Vec::new();
-    for name in own.chain(others) {
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
+    for provider in std::iter::once(&loaded.device.provider).chain(others) {
+        if !names.iter().any(|known| known == provider.name()) {
+            names.push(provider.name().to_owned());
         }
     }
     names

@@ -66,7 +66,7 @@ impl Runner {
         let mut placements = std::mem::take(&mut *lock(&placed));
         if device.is_cpu() {
             placements.push(Placement {
-                provider: device.ort_name.to_owned(),
+                provider: device.provider.ort_name().to_owned(),
                 nodes: 1, // all of them: there is no other
             });
         }
@@ -124,9 +124,10 @@ fn builder(
     let mut builder = Session::builder(environment)?
         .with_intra_threads(opening.threads)?
         .with_inter_threads(1)?
-        // Spinning threads take a third of a core between tokens and give nothing (../docs/performance.md).
-        .with_intra_op_spinning(false)?
+        // Threads wait for the next operator awake, and for the next token asleep.
+        .with_intra_op_spinning(true)?
         .with_inter_op_spinning(false)?
+        .with_config_entry("session.force_spinning_stop", "1")?
         .with_optimization_level(opening.optimization)?
         .with_memory_pattern(opening.memory_pattern)?
         .with_log_level(LogLevel::Fatal)?;
@@ -137,7 +138,7 @@ fn builder(
         let cpu = ort::ep::CPU::default().with_arena_allocator(false);
         builder = builder.with_execution_providers([cpu.build().error_on_failure()])?;
     }
-    Ok(device.register(builder)?)
+    Ok(device.attach(builder)?)
 }
 
 /// Which provider took how many operators is only said in the log.

@@ -23,7 +23,7 @@ impl Sequence {
     pub(crate) fn new(model: Arc<Shared>) -> Result<Self, EngineError> {
         let loaded = model.current();
         let context = model.context_length();
-        let device = loaded.device.name;
+        let device = loaded.device.name();
         Ok(Self {
             steps: Steps::new(loaded, 1, context).map_err(|failure| failure.on(device))?,
             model,
@@ -52,7 +52,7 @@ impl Sequence {
                     rest = after;
                 }
                 Err(failure) if failure.may_go_elsewhere() => self.go_elsewhere(failure, cancel)?,
-                Err(failure) => return Err(failure.on(self.steps.loaded.device.name)),
+                Err(failure) => return Err(failure.on(self.steps.loaded.device.name())),
             }
         }
         Ok(logits)
@@ -90,7 +90,7 @@ impl Sequence {
     /// Computes what is there once more, on the device that comes next.
     fn go_elsewhere(&mut self, failure: Failure, cancel: &Cancel) -> Result<(), EngineError> {
         let loaded = self.model.next_after(&self.steps.loaded, failure)?;
-        let device = loaded.device.name;
+        let device = loaded.device.name();
         let context = self.model.context_length();
         self.steps = Steps::new(loaded, 1, context).map_err(|failure| failure.on(device))?;
         self.run_again(cancel)

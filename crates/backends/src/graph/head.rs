@@ -14,15 +14,15 @@ const PRUNED: &str = "inhouse.pruned";
 /// What the number of rows is called.
 const N_ROWS: &str = "inhouse.n_rows";
 
-/// Puts a `Gather` of the asked rows before the head's product. Says whether it could: not where the graph selects rows
-/// in a way of its own, or where no product with constant weights stands before the logits.
-pub(super) fn prune(graph: &Graph, logits: &str, changes: &mut Changes) -> bool {
+/// Puts a `Gather` of the asked rows before the head's product, but where the graph selects rows in a way of its own, or
+/// where no product with constant weights stands before the logits.
+pub(super) fn prune(graph: &Graph, logits: &str, changes: &mut Changes) {
     let Some(head) = Head::find(graph, logits) else {
-        return false;
+        return;
     };
     let output = graph.outputs.iter().find(|output| output.name == logits);
     let Some(element) = output.and_then(|output| output.dtype) else {
-        return false;
+        return;
     };
     changes.add_input(&Value {
         name: ROWS,
@@ -43,7 +43,6 @@ pub(super) fn prune(graph: &Graph, logits: &str, changes: &mut Changes) -> bool 
     };
     changes.insert(head.product, &gather);
     changes.rename_input(head.product, 0, PRUNED);
-    true
 }
 
 /// The way from the last norm to the logits.

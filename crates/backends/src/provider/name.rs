@@ -9,7 +9,7 @@ use crate::library::{Os, RuntimeError};
 /// CUDA, DirectML, CoreML and WebGPU take any graph as it is and are tried where the best is wanted. TensorRT and its
 /// form for RTX cards build an engine for minutes at every load, OpenVINO and QNN want graphs made for them: those are
 /// used only where they are named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ExecutionProvider {
     /// The processor; every library has it.
     Cpu,

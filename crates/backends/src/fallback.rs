@@ -1,0 +1,204 @@
+//! Going on with the next device where one fails.
+
+use std::sync::{Arc, Mutex};
+
+use inhouse_engine::{EngineError, ErrorKind};
+
+use crate::device::Device;
+use crate::failure::Failure;
+use crate::runner::{Runner, lock};
+
+/// Something that is loaded on the first of some devices that works.
+pub(crate) struct Fallback<T> {
+    /// In the order they are tried in.
+    devices: Vec<Device>,
+    /// The place of the device that is used, and what is loaded on it.
+    current: Mutex<(usize, Arc<T>)>,
+    notes: Mutex<Vec<String>>,
+}
+
+/// Loads it on a device. It fails where another device may do, and gives an error where none would.
+pub(crate) type Load<'a, T> = dyn Fn(&Device) -> Result<Result<T, EngineError>, Failure> + 'a;
+
+impl<T> Fallback<T> {
+    /// Loads it on the first of `devices` that works; `notes` say which were passed over before.
+    ///
+    /// # Errors
+    /// No device works, or none would.
+    pub(crate) fn load(
+        devices: Vec<Device>,
+        mut notes: Vec<String>,
+        load: &Load<'_, T>,
+    ) -> Result<Self, EngineError> {
+        let (place, loaded) = first_that_works(&devices, 0, &mut notes, load)?;
+        Ok(Self {
+            devices,
+            current: Mutex::new((place, Arc::new(loaded))),
+            notes: Mutex::new(notes),
+        })
+    }
+
+    pub(crate) fn current(&self) -> Arc<T> {
+        Arc::clone(&lock(&self.current).1)
+    }
+
+    /// Devices passed over or lost, and why.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        lock(&self.notes).clone()
+    }
+
+    /// Goes on after `failed` failed with `failure`, unless somebody else has gone on already.
+    ///
+    /// # Errors
+    /// No further device works.
+    pub(crate) fn next_after(
+        &self,
+        failed: &Arc<T>,
+        failure: Failure,
+        load: &Load<'_, T>,
+    ) -> Result<(), EngineError> {
+        let mut current = lock(&self.current);
+        let (place, now) = &*current;
+        if !Arc::ptr_eq(now, failed) {
+            return Ok(());
+        }
+        let next = place + 1;
+        let lost = self.devices.get(*place).map_or("it", |device| device.name);
+        if next >= self.devices.len() {
+            return Err(failure.on(lost));
+        }
+        let mut notes = vec![format!("{lost} lost: {failure}")];
+        let found = first_that_works(&self.devices, next, &mut notes, load);
+        if let Ok((place, _)) = &found {
+            notes.push(format!("went on with {}", self.devices[*place].name));
+        }
+        lock(&self.notes).append(&mut notes);
+        let (place, loaded) = found?;
+        *current = (place, Arc::new(loaded));
+        Ok(())
+    }
+
+    /// The providers that took operators of a graph, its device's own first; the processor takes what that leaves.
+    pub(crate) fn used(&self, runner: &Runner, device: &Device) -> Vec<String> {
+        let others = runner.placements.iter().filter_map(|placement| {
+            let provider = placement.provider.as_str();
+            let known = self.devices.iter().find(|known| known.ort_name == provider);
+            (provider != device.ort_name).then(|| known.map_or("cpu", |known| known.name))
+        });
+        let mut names: Vec<String> = Vec::new();
+        for name in std::iter::once(device.name).chain(others) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+}
+
+/// Refuses a device that took none of the operators: it would be the processor that computes.
+pub(crate) fn check_took_some(runner: &Runner, device: &Device) -> Result<(), Failure> {
+    let mut placements = runner.placements.iter();
+    if placements.any(|placement| placement.provider == device.ort_name) {
+        return Ok(());
+    }
+    let why = "it takes none of the graph's operators";
+    Err(Failure::Device(why.to_owned()))
+}
+
+fn first_that_works<T>(
+    devices: &[Device],
+    from: usize,
+    notes: &mut Vec<String>,
+    load: &Load<'_, T>,
+) -> Result<(usize, T), EngineError> {
+    let mut last = None;
+    for (place, device) in devices.iter().enumerate().skip(from) {
+        match load(device) {
+            Ok(loaded) => return loaded.map(|loaded| (place, loaded)),
+            Err(failure) => {
+                notes.push(format!("{} passed over: {failure}", device.name));
+                last = Some((failure, device.name));
+            }
+        }
+    }
+    Err(match last {
+        Some((failure, device)) => failure.on(device),
+        None => EngineError::new(
+            ErrorKind::Device,
+            "there is no execution provider to run on",
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn devices() -> Vec<Device> {
+        vec![
+            Device::new("first", "FirstExecutionProvider", Ok),
+            Device::new("second", "SecondExecutionProvider", Ok),
+            Device::cpu(),
+        ]
+    }
+
+    /// Works on the devices whose names are given.
+    fn on<'a>(names: &'a [&str]) -> Box<Load<'a, &'static str>> {
+        Box::new(|device| match names.contains(&device.name) {
+            true => Ok(Ok(device.name)),
+            false => Err(Failure::Device("no driver".into())),
+        })
+    }
+
+    #[test]
+    fn the_first_device_that_works_is_taken_and_the_others_are_told_of() {
+        let check = |works: &[&str], taken: &str, notes: &[&str]| {
+            let place = Fallback::load(devices(), vec!["before".into()], &on(works)).unwrap();
+            assert_eq!(*place.current(), taken);
+            assert_eq!(place.notes()[1..], *notes, "{works:?}");
+        };
+        check(&["first", "cpu"], "first", &[]);
+        check(&["second"], "second", &["first passed over: no driver"]);
+        check(
+            &["cpu"],
+            "cpu",
+            &["first passed over: no driver", "second passed over: no driver"],
+        );
+    }
+
+    #[test]
+    fn where_none_works_the_last_one_says_why() {
+        let error = Fallback::load(devices(), Vec::new(), &on(&[])).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Device);
+        assert_eq!(error.to_string(), "cpu failed: no driver");
+        let error = Fallback::load(Vec::new(), Vec::new(), &on(&[])).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Device);
+    }
+
+    #[test]
+    fn an_error_that_is_no_devices_fault_ends_the_search() {
+        let error = Fallback::<()>::load(devices(), Vec::new(), &|_| {
+            Ok(Err(EngineError::config("a wrong graph")))
+        });
+        assert_eq!(error.err().unwrap().to_string(), "a wrong graph");
+    }
+
+    #[test]
+    fn a_lost_device_is_left_once_and_the_last_one_is_not() {
+        let works = on(&["first", "cpu"]);
+        let place = Fallback::load(devices(), Vec::new(), &works).unwrap();
+        let lost = || Failure::Device("it is gone".into());
+        let first = place.current();
+        place.next_after(&first, lost(), &works).unwrap();
+        place.next_after(&first, lost(), &works).unwrap(); // another run that failed with it
+        assert_eq!(*place.current(), "cpu");
+        let notes = [
+            "first lost: it is gone",
+            "second passed over: no driver",
+            "went on with cpu",
+        ];
+        assert_eq!(place.notes(), notes);
+        let error = place.next_after(&place.current(), lost(), &works);
+        assert_eq!(error.unwrap_err().to_string(), "cpu failed: it is gone");
+    }
+}

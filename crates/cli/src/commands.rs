@@ -19,6 +19,7 @@ mod receipts;
 mod rm;
 mod route;
 mod route_flags;
+mod runtime;
 mod show;
 mod store;
 mod update;
@@ -60,6 +61,7 @@ enum Command {
     Rm(rm::RmArgs),
     Update(update::UpdateArgs),
     Convert(convert::ConvertArgs),
+    Runtime(runtime::RuntimeArgs),
     Config(config::ConfigArgs),
     Providers(providers::ProvidersArgs),
     Route(route::RouteArgs),
@@ -100,6 +102,7 @@ pub(crate) fn run(cli: Cli, env: &dyn Env) -> anyhow::Result<ExitCode> {
         Command::Rm(args) => rm::run(args, &context()?),
         Command::Update(args) => update::run(args, &context()?),
         Command::Convert(args) => convert::run(args, &context()?),
+        Command::Runtime(args) => runtime::run(args, &context()?),
         Command::Config(args) => config::run(args, &context()?),
         Command::Providers(args) => providers::run(args, &context()?),
         Command::Route(args) => route::run(args, &context()?),

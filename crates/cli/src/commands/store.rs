@@ -17,6 +17,16 @@ pub(super) fn with<T>(
     context: &Context,
     work: impl FnOnce(&Store, &dyn ProgressSink) -> Result<T, StoreError>,
 ) -> anyhow::Result<T> {
+    with_options(context, |options, progress| {
+        work(&Store::open(options)?, progress)
+    })
+}
+
+/// As [`with`], for what is kept beside the models.
+pub(super) fn with_options<T>(
+    context: &Context,
+    work: impl FnOnce(StoreOptions, &dyn ProgressSink) -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
     let settings = &context.settings;
     let cancel = Cancel::new();
     let mut options = StoreOptions::new(&settings.home, &settings.hub.cache);
@@ -24,11 +34,10 @@ pub(super) fn with<T>(
     options.hf_token.clone_from(&settings.hub.token);
     options.offline = settings.offline;
     options.cancel = cancel.clone();
-    let store = Store::open(options)?;
     let progress = PullProgress::new(context.terminal);
     let (result, _) = context
         .interrupt
-        .during(move || cancel.cancel(), || work(&store, &progress));
+        .during(move || cancel.cancel(), || work(options, &progress));
     result.map_err(|error| match error.kind() {
         StoreErrorKind::Cancelled => {
             eprintln!("{error}");

@@ -12,6 +12,7 @@ const COMMANDS: &[&str] = &[
     "rm",
     "update",
     "convert",
+    "runtime",
     "config",
     "providers",
     "route",
@@ -27,6 +28,9 @@ const COMMANDS: &[&str] = &[
 
 /// Commands of commands.
 const NESTED: &[&[&str]] = &[
+    &["runtime", "install"],
+    &["runtime", "list"],
+    &["runtime", "remove"],
     &["config", "init"],
     &["config", "validate"],
     &["config", "show"],

@@ -391,8 +391,10 @@ fn what_is_not_the_known_bytes_leaves_nothing() {
 fn npm_is_asked_where_there_is_no_pip() {
     let mut fixture = Fixture::new();
     let missing = "echo 'python3: No module named pip' >&2; exit 1";
+    let no_python = "echo 'env: python3: No such file' >&2; exit 127";
     fixture.options.pip = vec![
         vec!["/nonexistent/pip".into()],
+        client(&fixture, "pip3", "$PWD", &[("x.whl", b"")], no_python),
         pip(&fixture, &wheel(), missing),
     ];
     fixture.options.npm = vec![npm(&fixture, FETCH)];

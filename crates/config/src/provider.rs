@@ -81,7 +81,7 @@ pub struct ProviderConfig {
     pub runtime_library: Option<PathBuf>,
     /// onnx: said by old files; inference is always local. `false` is an error.
     pub local_inference: Option<bool>,
-    /// onnx: whether the first graphics processor that works computes, where `executionProviders` is not given.
+    /// onnx: whether graphics processors are tried before what `executionProviders` names.
     pub gpu_acceleration: Option<bool>,
 }
 

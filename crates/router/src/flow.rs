@@ -265,7 +265,7 @@ impl Flow {
         metadata.latency = job.started.elapsed();
         metadata.time_to_first_token = self.attempt.time_to_first_token();
         metadata.tokens_per_second = bill.tokens_per_second;
-        learn(&mut metadata, self.late.take());
+        learn(&mut metadata, self.late.told());
         bill.alerts.iter().for_each(books::warn_of);
         metadata.notes.extend(bill.alerts.iter().map(|alert| {
             format!(

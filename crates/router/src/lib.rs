@@ -48,7 +48,7 @@ pub use explain::{Considered, Explanation};
 pub use facts::{Facts, Known};
 pub use known::{Ability, BenchmarkResult, KnownModel, KnownModels};
 pub use plan::Caller;
-pub use provider::{Answering, Call, EventStream, Late, Meter, Provider};
+pub use provider::{Answering, Call, EventStream, Late, Learned, Meter, Provider};
 pub use router::{Clock, Parts, Router, SystemClock};
 
 /// How many models of providers are kept in mind at most.

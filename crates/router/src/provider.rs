@@ -65,11 +65,13 @@ pub struct Answering {
 #[derive(Clone, Debug, Default)]
 pub struct Late(Arc<Mutex<Option<Learned>>>);
 
-/// What was learned.
-#[derive(Clone, Debug)]
-pub(crate) struct Learned {
-    pub(crate) notes: Vec<String>,
-    pub(crate) execution_providers: Vec<String>,
+/// What was learned of an answer while it was made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Learned {
+    /// Everything that there is to note by now; what was noted at the beginning is not shown twice.
+    pub notes: Vec<String>,
+    /// What really computed it.
+    pub execution_providers: Vec<String>,
 }
 
 /// Events of an answer.
@@ -92,17 +94,14 @@ impl Meter {
 }
 
 impl Late {
-    /// Everything that there is to note by now, and what really computed the answer. What was noted at the beginning
-    /// is not shown twice.
-    pub fn tell(&self, notes: Vec<String>, execution_providers: Vec<String>) {
-        *crate::lock(&self.0) = Some(Learned {
-            notes,
-            execution_providers,
-        });
+    /// Tells what is known by now, in place of what was told before.
+    pub fn tell(&self, learned: Learned) {
+        *crate::lock(&self.0) = Some(learned);
     }
 
-    pub(crate) fn take(&self) -> Option<Learned> {
-        crate::lock(&self.0).take()
+    /// What was told so far.
+    pub fn told(&self) -> Option<Learned> {
+        crate::lock(&self.0).clone()
     }
 }
 

@@ -11,17 +11,13 @@ pub(super) fn check(provider: &ProviderConfig, path: &Path, check: &mut Check<'_
         return; // all of it was reported as having no effect
     }
     let asked = named(provider, &path.name("executionProviders"), check);
+    let all = provider.execution_providers.is_empty()
+        || provider.gpu_acceleration == Some(true)
+        || asked.contains(&"auto");
     let options = path.name("executionProviderOptions");
-    options_of_each(
-        &provider.execution_provider_options,
-        &asked,
-        &options,
-        check,
-    );
-    if provider.gpu_acceleration == Some(true) && asked == ["cpu"] {
-        let message = "has no effect, as executionProviders names cpu alone";
-        check.warn(&path.name("gpuAcceleration"), message);
-    }
+    let may_be_used = |name: &str| all || asked.contains(&name);
+    let given = &provider.execution_provider_options;
+    options_of_each(given, may_be_used, &options, check);
     if provider.backend == Some(BackendChoice::Native) {
         natively(provider, &asked, path, check);
     }
@@ -57,7 +53,7 @@ fn unknown(name: &str) -> String {
 
 fn options_of_each<T>(
     options: &Table<T>,
-    asked: &[&'static str],
+    may_be_used: impl Fn(&str) -> bool,
     path: &Path,
     check: &mut Check<'_>,
 ) {
@@ -74,7 +70,7 @@ fn options_of_each<T>(
             check.error_at_name(&path, message);
         } else if name == "auto" {
             check.error_at_name(&path, "has no options of its own; name a provider");
-        } else if !asked.is_empty() && !asked.contains(&name) && !asked.contains(&"auto") {
+        } else if !may_be_used(name) {
             let message = "has no effect, as executionProviders does not name it";
             check.warn(&path, message);
         }

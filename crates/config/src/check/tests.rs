@@ -579,13 +579,11 @@ fn what_computes_must_fit_together() {
         r#""gpuAcceleration": true"#,
         &format!("gpuAcceleration {no_effect}"),
     );
-    onnx(
-        r#""executionProviders": ["cpu"], "gpuAcceleration": true"#,
-        "gpuAcceleration has no effect, as executionProviders names cpu alone",
-    );
     let options = r#""executionProviderOptions": {"cuda": {"device_id": 0}}"#;
     onnx(options, "");
     onnx(&format!(r#""executionProviders": ["auto"], {options}"#), "");
+    let gpu = r#""executionProviders": ["cpu"], "gpuAcceleration": true"#;
+    onnx(&format!("{gpu}, {options}"), "");
     onnx(
         &format!(r#""executionProviders": ["cpu"], {options}"#),
         "executionProviderOptions.cuda has no effect, as executionProviders does not name it",

@@ -14,7 +14,7 @@ use inhouse_chat::{
 use inhouse_config::RouterConfig;
 use inhouse_ledger::{By, Ledger, PriceList, Report};
 use inhouse_policy::{Detect, Detector, Zone};
-use inhouse_router::{Answering, Call, Clock, Late, Parts, Provider, Router};
+use inhouse_router::{Answering, Call, Clock, Late, Learned, Parts, Provider, Router};
 use jiff::Timestamp;
 
 /// What a provider does when it is asked.
@@ -258,10 +258,10 @@ fn on_two_devices(events: Vec<Result<Event, ProviderError>>, guard: UnderWay) ->
     let teller = late.clone();
     let events = stream::iter(events).inspect(move |event| {
         if matches!(event, Ok(Event::End { .. }) | Err(_)) {
-            teller.tell(
-                words(&["tensorrt is missing", "cuda was lost"]),
-                words(&["cpu"]),
-            );
+            teller.tell(Learned {
+                notes: words(&["tensorrt is missing", "cuda was lost"]),
+                execution_providers: words(&["cpu"]),
+            });
         }
     });
     Answering {

@@ -34,7 +34,10 @@ pub fn attach(
                 None => Ok(builder),
             }
         }
-        ExecutionProvider::WebGpu => webgpu::attach(builder, options, library),
+        // The plugin goes by its devices, what is built in by its name.
+        ExecutionProvider::WebGpu if webgpu::is_plugin(library) => {
+            webgpu::attach(builder, options, library)
+        }
         // DirectML takes neither memory patterns nor several operators at once.
         ExecutionProvider::DirectMl => add(
             builder
@@ -56,7 +59,7 @@ fn add(
 /// The provider with its options, for a session's list. It fails where it cannot be had, instead of being left out.
 ///
 /// # Errors
-/// An option of DirectML's is not understood, or the provider is WebGPU, which is added by its devices.
+/// An option of DirectML's is not understood.
 pub fn dispatch(
     provider: ExecutionProvider,
     options: &Options,
@@ -71,12 +74,8 @@ pub fn dispatch(
         ExecutionProvider::CoreMl => with(ep::CoreML::default(), options).build(),
         ExecutionProvider::OpenVino => with(ep::OpenVINO::default(), options).build(),
         ExecutionProvider::Qnn => with(ep::QNN::default(), options).build(),
+        ExecutionProvider::WebGpu => with(ep::WebGPU::default(), options).build(),
         ExecutionProvider::DirectMl => directml(options)?.build(),
-        ExecutionProvider::WebGpu => {
-            return Err(RuntimeError::options(
-                "webgpu is added to a session by its devices, not by its name",
-            ));
-        }
     };
     Ok(dispatch.error_on_failure())
 }
@@ -132,7 +131,7 @@ pub(super) fn is_compiled_in(provider: ExecutionProvider) -> ort::Result<bool> {
         ExecutionProvider::CoreMl => ep::CoreML::is_available(),
         ExecutionProvider::OpenVino => ep::OpenVINO::is_available(),
         ExecutionProvider::Qnn => ep::QNN::is_available(),
-        ExecutionProvider::WebGpu => webgpu::BuiltIn::is_available(),
+        ExecutionProvider::WebGpu => ep::WebGPU::is_available(),
     }
 }
 
@@ -141,12 +140,11 @@ mod tests {
     use super::{ExecutionProvider as Ep, Options, directml, dispatch};
 
     #[test]
-    fn every_provider_but_webgpu_goes_by_its_name() {
+    fn every_provider_goes_by_its_name() {
         for provider in Ep::ALL {
-            match dispatch(*provider, &Options::default()) {
-                Ok(dispatch) => assert_eq!(dispatch.name(), provider.ort_name()),
-                Err(_) => assert_eq!(*provider, Ep::WebGpu),
-            }
+            let dispatch =
+                dispatch(*provider, &Options::default()).expect("no options, no mistake");
+            assert_eq!(dispatch.name(), provider.ort_name());
         }
     }
 

@@ -137,9 +137,10 @@ fn prepare_webgpu(library: &Library, search: &Search) -> Result<(), Reason> {
     if let Some(reason) = reason::of_plugin(&plugin, &machine) {
         return Err(reason);
     }
-    match webgpu::devices(library).next() {
-        Some(_) => Ok(()),
-        None => Err(reason::of_no_device(&machine)),
+    if webgpu::has_device(&plugin, library, &machine) {
+        Ok(())
+    } else {
+        Err(reason::of_no_device(&machine))
     }
 }
 
@@ -154,11 +155,7 @@ fn device(provider: ExecutionProvider, library: &Library) -> Option<String> {
         ExecutionProvider::Cuda
         | ExecutionProvider::TensorRt
         | ExecutionProvider::NvTensorRtRtx => machine::nvidia_name(),
-        ExecutionProvider::WebGpu => {
-            let device = webgpu::devices(library).next()?.hardware_device();
-            let vendor = device.vendor().ok().filter(|vendor| !vendor.is_empty())?;
-            Some(format!("{vendor} {:#06x}", device.id()))
-        }
+        ExecutionProvider::WebGpu => webgpu::name_of_device(library),
         _ => None,
     }
 }

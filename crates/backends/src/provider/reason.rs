@@ -118,7 +118,7 @@ pub(super) fn of_no_device(machine: &Machine) -> Reason {
     let why = match machine.os {
         Os::Linux => {
             "WebGPU is registered and lists no device: on Linux it takes a physical graphics card with a driver for \
-             Vulkan, and no software one"
+             Vulkan, and a software one only where ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER=1 is set"
         }
         Os::MacOs | Os::Windows => "WebGPU is registered and lists no device",
     };
@@ -126,6 +126,22 @@ pub(super) fn of_no_device(machine: &Machine) -> Reason {
         Missing::Device("a graphics card".to_owned()),
         why,
         "take cpu, or a machine with a graphics card",
+    )
+}
+
+/// WebGPU has a device to try, and finds no way to it.
+fn of_no_adapter(machine: &Machine) -> Reason {
+    if !machine.graphics_card || !machine.graphics_loader {
+        return of_no_device(machine);
+    }
+    let driver = match machine.os {
+        Os::Linux => "a driver for Vulkan",
+        Os::MacOs | Os::Windows => "the graphics card's driver",
+    };
+    Reason::new(
+        Missing::Driver(driver.to_owned()),
+        format!("WebGPU finds no card that it can use: {driver} is missing or too old"),
+        "install or update the graphics card's driver (on Debian mesa-vulkan-drivers, or NVIDIA's own)",
     )
 }
 
@@ -159,7 +175,7 @@ pub(super) fn of_message(provider: ExecutionProvider, message: &str, machine: &M
         ExecutionProvider::Cuda
         | ExecutionProvider::TensorRt
         | ExecutionProvider::NvTensorRtRtx => of_nvidia(provider, message, machine),
-        ExecutionProvider::WebGpu if is_about_adapter(message) => of_no_device(machine),
+        ExecutionProvider::WebGpu if is_about_adapter(message) => of_no_adapter(machine),
         ExecutionProvider::DirectMl if is_about_dxgi(message) => Reason::new(
             Missing::Device("a graphics card".to_owned()),
             "there is no graphics card that DirectX 12 can use",

@@ -5,9 +5,14 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use ort::{device::Device, ep, session::builder::SessionBuilder};
+use ort::{
+    device::Device,
+    ep::{self, ExecutionProvider as _},
+    memory::DeviceType,
+    session::builder::SessionBuilder,
+};
 
-use super::{name::ExecutionProvider, options::Options};
+use super::{machine::Machine, name::ExecutionProvider, options::Options};
 use crate::library::{Library, Os, Place, Search, Trust};
 
 /// The name that the plugin is registered under.
@@ -39,7 +44,7 @@ pub(super) fn register(library: &Library, search: &Search) -> Plugin {
     if let Some(path) = &*registered {
         return Plugin::Registered(path.clone());
     }
-    if matches!(<BuiltIn as ep::ExecutionProvider>::is_available(), Ok(true)) {
+    if is_built_in() {
         return Plugin::BuiltIn;
     }
     let mut outcome = Plugin::Missing;
@@ -60,6 +65,15 @@ pub(super) fn register(library: &Library, search: &Search) -> Plugin {
         }
     }
     outcome
+}
+
+fn is_built_in() -> bool {
+    ep::WebGPU::is_available().unwrap_or(false)
+}
+
+/// Whether WebGPU is to be had from the plugin alone.
+pub(super) fn is_plugin(library: &Library) -> bool {
+    devices(library).next().is_some() || !is_built_in()
 }
 
 /// Where the plugin may be: our own folder, beside the library, Python's packages.
@@ -113,22 +127,30 @@ pub(super) fn attach(
     Ok(builder.with_devices([device], Some(&options))?)
 }
 
+/// Lets the plugin list the processor as a device, for Vulkan in software.
+const ALLOW_SOFTWARE: &str = "ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER";
+
+/// Whether there is something to compute on. What is built in does not list its devices, and takes software ones as
+/// well, which are slower than the processor without them; so it is held to what the plugin takes.
+pub(super) fn has_device(plugin: &Plugin, library: &Library, machine: &Machine) -> bool {
+    let is_listed = devices(library).next().is_some();
+    let allows_software = std::env::var_os(ALLOW_SOFTWARE).is_some_and(|value| value == "1");
+    is_listed || (*plugin == Plugin::BuiltIn && (machine.graphics_card || allows_software))
+}
+
+/// What WebGPU computes on.
+pub(super) fn name_of_device(library: &Library) -> Option<String> {
+    let device = devices(library).next()?.hardware_device();
+    if device.ty() == DeviceType::CPU {
+        return Some("the processor, by a software adapter".to_owned());
+    }
+    let vendor = device.vendor().ok().filter(|vendor| !vendor.is_empty())?;
+    Some(format!("{vendor} {:#06x}", device.id()))
+}
+
 /// What is said where WebGPU is there and lists no device.
 pub(super) const NO_DEVICE: &str = "WebGPU lists no device";
 
 fn name_of_provider() -> &'static str {
     ExecutionProvider::WebGpu.ort_name()
-}
-
-/// WebGPU inside the library. `ort` has it behind a feature that is otherwise for linking.
-pub(super) struct BuiltIn;
-
-impl ep::ExecutionProvider for BuiltIn {
-    const NAME: &'static str = "WebGpuExecutionProvider";
-
-    fn register(&self, _: &mut SessionBuilder) -> ort::Result<()> {
-        Err(ort::Error::new(
-            "webgpu is added to a session by its devices",
-        ))
-    }
 }

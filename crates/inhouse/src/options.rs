@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use inhouse_backends::library::Search;
 use inhouse_config::{Env, Loaded};
 use inhouse_engine::KvType;
 use inhouse_providers::FindModel;
@@ -47,4 +48,7 @@ pub struct Compute {
     pub packed: Option<PathBuf>,
     /// Memory that a model may take, in bytes; not checked where absent.
     pub available_memory: Option<u64>,
+    /// Where ONNX Runtime's library may be, besides where the configuration says: see
+    /// [`runtime_search`](crate::runtime_search). Nowhere else where absent.
+    pub runtime: Option<Search>,
 }

@@ -14,7 +14,7 @@ use inhouse_router::{
 
 use crate::environment::{self, ProcessEnv};
 use crate::local::InStore;
-use crate::{Compute, LedgerAt, Options, StartError};
+use crate::{Compute, LedgerAt, Options, StartError, runtime_search};
 
 /// Chooses who answers, within what the configuration and each request allow. Clones are the same router.
 #[derive(Clone)]
@@ -57,6 +57,7 @@ impl ModelRouter {
             ledger: LedgerAt::File(ledger),
             compute: Compute {
                 packed: Some(home.join("packed")),
+                runtime: Some(runtime_search(&env, &home, &cwd)),
                 ..Compute::default()
             },
             models: Arc::new(InStore { home }),
@@ -243,6 +244,7 @@ fn local(
         kv,
         packed,
         available_memory,
+        runtime,
     } = compute;
     let options = LocalOptions {
         models,
@@ -251,6 +253,7 @@ fn local(
         kv,
         packed,
         available_memory,
+        runtime,
     };
     Some(Local::new(&LOCAL.into(), own, options))
 }

@@ -20,15 +20,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::{BoxFuture, FutureExt};
+use inhouse_backends::Search;
 use inhouse_chat::{BoxError, Failure, ModelName, ProviderError, ProviderName};
 use inhouse_config::ProviderConfig;
 use inhouse_engine::{Cancel, Isa, KvType};
 use inhouse_policy::Zone;
-use inhouse_router::{Answering, Call, Late, Provider};
+use inhouse_router::{Answering, Call, Provider};
 use tokio::sync::oneshot;
 
 use choice::{Choice, Place, Wanted};
-use computing::Computing;
 use error::CannotRun;
 use events::{Events, Stop};
 use job::{Job, Work};
@@ -61,6 +61,8 @@ pub struct LocalOptions {
     pub packed: Option<PathBuf>,
     /// Memory that all loaded models may take together, in bytes; not checked where absent.
     pub available_memory: Option<u64>,
+    /// Where ONNX Runtime's library may be, besides where configuration says; nowhere else where absent.
+    pub runtime: Option<Search>,
 }
 
 /// The engine inside, as a provider: `onnx-local`.
@@ -70,9 +72,9 @@ pub struct LocalOptions {
 pub struct Local {
     name: ProviderName,
     choice: Choice,
-    computing: Computing,
     finder: Arc<dyn FindModel>,
-    models: Models,
+    /// Or why what is to compute them is wrong.
+    models: Result<Models, CannotRun>,
     n_answers: AtomicU64,
 }
 
@@ -82,9 +84,8 @@ impl Local {
         Self {
             name: name.clone(),
             choice: Choice::of(config),
-            computing: Computing::of(config),
             finder: Arc::clone(&options.models),
-            models: Models::new(options),
+            models: computing::options(config, &options).map(Models::new),
             n_answers: AtomicU64::new(0),
         }
     }
@@ -95,12 +96,11 @@ impl Local {
         if !permit.allows(Zone::Device) {
             return Err(failed(Failure::NotPermitted));
         }
-        let engine = |error: CannotRun| failed(Failure::Engine).because(error);
-        let mut notes = self.computing.notes().map_err(engine)?;
+        let engine = |why: CannotRun| failed(Failure::Engine).because(why);
+        let models = self.models.as_ref().map_err(|why| engine(why.clone()))?;
         let prompt = prompt::read(&request)
             .map_err(|unsupported| failed(Failure::Unsupported).because(unsupported))?;
         let wanted = self.choice.wanted(&call.model);
-        notes.extend(wanted.note.clone());
         let stop = Stop(Cancel::new());
         let place = self.find(&wanted).await?;
         let (reply, begun) = oneshot::channel();
@@ -108,7 +108,7 @@ impl Local {
             work: Work {
                 provider: self.name.clone(),
                 id: self.next_id(),
-                model: wanted.name,
+                model: wanted.name.clone(),
                 request,
                 prompt,
                 meter: call.meter,
@@ -117,15 +117,14 @@ impl Local {
             },
             reply,
         };
-        self.models.hand(place, job).map_err(engine)?;
+        models.hand(place, job).map_err(engine)?;
         // Whoever drops this future drops `stop` with it, and the engine passes the job over.
         let begun = begun.await.map_err(|_| engine(CannotRun::stopped()))??;
-        notes.extend(begun.notes);
         Ok(Answering {
             events: Box::pin(Events::new(begun.events, stop)),
-            notes,
-            execution_providers: vec![computing::CPU.to_owned()],
-            late: Late::default(),
+            notes: wanted.note.into_iter().chain(begun.notes).collect(),
+            execution_providers: begun.execution_providers,
+            late: begun.late,
         })
     }
 

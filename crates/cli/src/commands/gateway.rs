@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::Context as _;
-use inhouse::{Compute, FindModel, LedgerAt, ModelRouter, Options};
+use inhouse::{Compute, FindModel, LedgerAt, ModelRouter, Options, runtime_search};
 use inhouse_chat::BoxError;
 use inhouse_engine::KvType;
 use tokio::runtime::{self, Handle};
@@ -84,7 +84,7 @@ impl Gateway {
             models: Arc::new(InStore(own)),
             ledger: LedgerAt::File(settings.ledger()?),
             prices: Some(settings.prices()?),
-            compute: compute_options(compute, context),
+            compute: compute_options(compute, context)?,
         })?;
         for (_, why) in router.unavailable() {
             eprintln!("warning: {why}");
@@ -110,18 +110,21 @@ impl Gateway {
     }
 }
 
-fn compute_options(compute: ComputeFlags, context: &Context) -> Compute {
-    Compute {
+fn compute_options(compute: ComputeFlags, context: &Context) -> anyhow::Result<Compute> {
+    let settings = &context.settings;
+    let here = std::env::current_dir().context("the working directory cannot be read")?;
+    Ok(Compute {
         threads: compute.threads.map(usize::from),
-        isa: context.settings.isa,
+        isa: settings.isa,
         kv: match compute.kv {
             KvFlag::F16 => KvType::F16,
             KvFlag::F32 => KvType::F32,
             KvFlag::I8 => KvType::I8,
         },
-        packed: context.settings.packed.for_loading(),
+        packed: settings.packed.for_loading(),
         available_memory: Some(machine::memory().available_bytes),
-    }
+        runtime: Some(runtime_search(&ProcessEnv, &settings.home, &here)),
+    })
 }
 
 /// Finds the engine's models in the store. The default model is pulled where it is missing.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use inhouse_chat::{ChatRequest, Event, Failure, ModelName, ProviderError, ProviderName};
 use inhouse_engine::Cancel;
-use inhouse_router::Meter;
+use inhouse_router::{Late, Meter};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::CannotRun;
@@ -34,6 +34,9 @@ pub(super) struct Work {
 pub(super) struct Begun {
     pub(super) events: mpsc::Receiver<Result<Event, ProviderError>>,
     pub(super) notes: Vec<String>,
+    pub(super) execution_providers: Vec<String>,
+    /// Told before the last event.
+    pub(super) late: Late,
 }
 
 impl Job {

@@ -3,11 +3,13 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use inhouse_backends::Options;
 use inhouse_chat::{Block, Delta, Event, Extra, Failure, ProviderError, StopReason, Usage};
 use inhouse_engine::{
     Backend, EngineError, ErrorKind, Event as Step, Finish, FinishReason, GenaiConfig, Generation,
-    LoadOptions, Model, Session, Words,
+    Session, Words,
 };
+use inhouse_router::{Late, Learned};
 use inhouse_text::{ChatTemplate, TextError, TextErrorKind, Tokenizer};
 use tokio::sync::mpsc;
 
@@ -37,7 +39,7 @@ impl Loaded {
     /// # Errors
     ///
     /// Where it cannot be run: which model, why, and what to do.
-    pub(super) fn open(place: &Place, options: &LoadOptions) -> Result<Self, CannotRun> {
+    pub(super) fn open(place: &Place, options: &Options) -> Result<Self, CannotRun> {
         let engine = |error: EngineError| {
             let why = CannotRun::of(&error);
             CannotRun::new(match error.kind() {
@@ -75,20 +77,37 @@ impl Loaded {
         })
     }
 
-    /// Answers `job`, unless nobody waits for it any more.
-    pub(super) fn answer(&mut self, job: Job) {
+    /// Answers `job`, unless nobody waits for it any more. Breaks where the model must be loaded anew.
+    pub(super) fn answer(&mut self, job: Job) -> ControlFlow<()> {
         let Job { work, reply } = job;
         if work.cancel.is_cancelled() {
-            return;
+            return ControlFlow::Continue(());
         }
         // Whoever waits may leave at any time, so that a reply cannot be delivered is no error.
-        match self.begin(&work) {
-            Err(error) => drop(reply.send(Err(error))),
-            Ok((generation, answer, begun)) => {
-                if reply.send(Ok(begun)).is_ok() {
-                    answer.run(generation, work);
-                }
+        let ended = match self.begin(&work) {
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                Ok(())
             }
+            Ok((generation, answer, begun)) => match reply.send(Ok(begun)) {
+                Ok(()) => answer.run(generation, &work),
+                Err(_) => Ok(()),
+            },
+        };
+        match ended {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(failure) => self.mend(failure),
+        }
+    }
+
+    /// What a failure leaves behind is not gone on with. A device that is lost may be there again for the next load.
+    fn mend(&mut self, failure: ErrorKind) -> ControlFlow<()> {
+        match self.model.session() {
+            Ok(session) if failure != ErrorKind::Device => {
+                self.session = session;
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Break(()),
         }
     }
 
@@ -117,7 +136,8 @@ impl Loaded {
             ..Usage::default()
         };
         let notes = [
-            &work.prompt.notes[..],
+            &self.model.notes()[..],
+            &work.prompt.notes,
             self.note.as_slice(),
             note.as_slice(),
         ]
@@ -128,7 +148,10 @@ impl Loaded {
             .with_cancel(work.cancel.clone());
         // It has room for the whole answer: one who reads slowly does not keep the next from theirs.
         let (events, receiver) = mpsc::channel(most.saturating_add(OTHER_EVENTS));
+        let late = Late::default();
         let answer = Answer {
+            model: Arc::clone(&self.model),
+            late: late.clone(),
             events,
             usage,
             at_most,
@@ -137,6 +160,8 @@ impl Loaded {
         let begun = Begun {
             events: receiver,
             notes,
+            execution_providers: self.model.info().execution_providers,
+            late,
         };
         Ok((generation, answer, begun))
     }
@@ -162,6 +187,8 @@ impl Loaded {
 
 /// An answer in the making.
 struct Answer {
+    model: Arc<dyn Backend>,
+    late: Late,
     events: mpsc::Sender<Result<Event, ProviderError>>,
     usage: Usage,
     at_most: StopReason,
@@ -170,7 +197,11 @@ struct Answer {
 
 impl Answer {
     /// Makes the whole answer, as long as somebody waits for it.
-    fn run(self, mut generation: Generation<'_>, work: Work) {
+    ///
+    /// # Errors
+    ///
+    /// Where the engine failed, which whoever waits was told.
+    fn run(self, mut generation: Generation<'_>, work: &Work) -> Result<(), ErrorKind> {
         let start = Event::Start {
             id: work.id.clone(),
             model: work.model.clone(),
@@ -181,7 +212,7 @@ impl Answer {
             block: Block::text(""),
         };
         if self.tell(start).is_break() || self.tell(open).is_break() {
-            return;
+            return Ok(());
         }
         let finish = generation.run(|step| match step {
             Step::Text(piece) => self.tell(Event::BlockDelta {
@@ -190,11 +221,20 @@ impl Answer {
             }),
             _ => ControlFlow::Continue(()),
         });
+        // What computed may have changed meanwhile.
+        self.late.tell(Learned {
+            notes: self.model.notes(),
+            execution_providers: self.model.info().execution_providers,
+        });
         match finish {
-            Ok(finish) => self.end(&finish),
+            Ok(finish) => {
+                self.end(&finish);
+                Ok(())
+            }
             Err(error) => {
-                let error = work.failed(Failure::Engine).because(CannotRun::of(&error));
-                let _ = self.events.try_send(Err(error)); // nobody may be there any more
+                let told = work.failed(Failure::Engine).because(CannotRun::of(&error));
+                let _ = self.events.try_send(Err(told)); // nobody may be there any more
+                Err(error.kind())
             }
         }
     }
@@ -232,8 +272,8 @@ impl Answer {
 }
 
 /// The one place where a model is loaded.
-fn load(place: &Place, options: &LoadOptions) -> Result<Arc<dyn Backend>, EngineError> {
-    Ok(Arc::new(Model::load(&place.folder, options)?))
+fn load(place: &Place, options: &Options) -> Result<Arc<dyn Backend>, EngineError> {
+    inhouse_backends::load(&place.folder, options, &mut |_| ())
 }
 
 /// What is wrong with a request before anything ran.
@@ -274,16 +314,21 @@ fn is_the_file(config: &GenaiConfig, place: &Place) -> Result<(), CannotRun> {
 #[cfg(test)]
 mod tests {
     use inhouse_chat::{ChatRequest, Message};
-    use inhouse_engine::Cancel;
+    use inhouse_config::ProviderConfig;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use inhouse_engine::{Batch, Cancel, Logits, ModelInfo, Want};
     use inhouse_router::Meter;
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::local::prompt;
+    use crate::local::{computing, prompt, tests};
 
     fn loaded() -> Loaded {
         let place = Place::of_zoo("llama-fp32");
-        Loaded::open(&place, &LoadOptions::default()).unwrap()
+        let options = computing::options(&ProviderConfig::default(), &tests::options()).unwrap();
+        Loaded::open(&place, &options).unwrap()
     }
 
     fn work() -> Work {
@@ -300,13 +345,148 @@ mod tests {
         }
     }
 
+    /// A model whose device is lost at its third step, and that goes on with another one, or fails.
+    struct Losing {
+        model: Arc<dyn Backend>,
+        steps: Arc<AtomicUsize>,
+        fails: Option<ErrorKind>,
+    }
+
+    impl Losing {
+        fn has_lost(&self) -> bool {
+            self.steps.load(Ordering::Relaxed) > 2
+        }
+    }
+
+    impl Backend for Losing {
+        fn config(&self) -> &GenaiConfig {
+            self.model.config()
+        }
+
+        fn folder(&self) -> &Path {
+            self.model.folder()
+        }
+
+        fn info(&self) -> ModelInfo {
+            let provider = if self.has_lost() { "cpu" } else { "cuda" };
+            ModelInfo {
+                execution_providers: vec![provider.to_owned()],
+                ..self.model.info()
+            }
+        }
+
+        fn session(&self) -> Result<Box<dyn Session>, EngineError> {
+            Ok(Box::new(Counted {
+                session: self.model.session()?,
+                steps: Arc::clone(&self.steps),
+                fails: self.fails,
+            }))
+        }
+
+        fn batch(&self) -> Result<Box<dyn Batch>, EngineError> {
+            self.model.batch()
+        }
+
+        fn notes(&self) -> Vec<String> {
+            let lost = self.has_lost().then_some("cuda lost: it is gone");
+            let all = std::iter::once("qnn passed over").chain(lost);
+            all.map(str::to_owned).collect()
+        }
+    }
+
+    /// Counts its steps.
+    struct Counted {
+        session: Box<dyn Session>,
+        steps: Arc<AtomicUsize>,
+        fails: Option<ErrorKind>,
+    }
+
+    impl Session for Counted {
+        fn vocab_size(&self) -> usize {
+            self.session.vocab_size()
+        }
+
+        fn context_length(&self) -> usize {
+            self.session.context_length()
+        }
+
+        fn ids(&self) -> &[u32] {
+            self.session.ids()
+        }
+
+        fn truncate(&mut self, len: usize) {
+            self.session.truncate(len);
+        }
+
+        fn extend(
+            &mut self,
+            ids: &[u32],
+            want: Want,
+            stop: &Cancel,
+        ) -> Result<Logits, EngineError> {
+            let before = self.steps.fetch_add(1, Ordering::Relaxed);
+            match self.fails.filter(|_| before == 2) {
+                Some(kind) => Err(EngineError::new(kind, "it is gone")),
+                None => self.session.extend(ids, want, stop),
+            }
+        }
+    }
+
+    fn losing(fails: Option<ErrorKind>) -> Loaded {
+        let mut loaded = loaded();
+        loaded.model = Arc::new(Losing {
+            model: Arc::clone(&loaded.model),
+            steps: Arc::default(),
+            fails,
+        });
+        loaded.session = loaded.model.session().unwrap();
+        loaded
+    }
+
+    #[test]
+    fn what_happened_to_a_device_is_told_at_the_end() {
+        let mut loaded = losing(None);
+        let work = work();
+        let (generation, answer, begun) = loaded.begin(&work).unwrap();
+        assert_eq!(begun.execution_providers, ["cuda"]);
+        assert_eq!(begun.notes, ["qnn passed over"]);
+        answer.run(generation, &work).unwrap();
+        let told = begun.late.told().unwrap();
+        assert_eq!(told.notes, ["qnn passed over", "cuda lost: it is gone"]);
+        assert_eq!(told.execution_providers, ["cpu"]);
+    }
+
+    #[test]
+    fn a_model_whose_last_device_is_lost_is_loaded_anew() {
+        for (kind, anew) in [(ErrorKind::Device, true), (ErrorKind::Memory, false)] {
+            let mut loaded = losing(Some(kind));
+            let (reply, begun) = oneshot::channel();
+            let job = Job {
+                work: work(),
+                reply,
+            };
+            assert_eq!(loaded.answer(job).is_break(), anew);
+            let mut begun = begun.blocking_recv().unwrap().unwrap();
+            let mut last = None;
+            while let Some(event) = begun.events.blocking_recv() {
+                last = Some(event);
+            }
+            let error = last.unwrap().unwrap_err();
+            assert_eq!(error.kind, Failure::Engine);
+            assert_eq!(error.cause.unwrap().to_string(), "it is gone");
+            if !anew {
+                assert!(loaded.session.is_empty(), "nothing is gone on with");
+            }
+        }
+    }
+
     #[test]
     fn a_request_that_was_given_up_in_the_queue_is_passed_over() {
         let mut loaded = loaded();
         let (reply, mut begun) = oneshot::channel();
         let work = work();
         work.cancel.cancel();
-        loaded.answer(Job { work, reply });
+        assert!(loaded.answer(Job { work, reply }).is_continue());
         assert!(begun.try_recv().is_err(), "no reply");
         assert!(loaded.session.is_empty(), "nothing ran");
     }
@@ -316,10 +496,11 @@ mod tests {
         let mut loaded = loaded();
         let (reply, begun) = oneshot::channel();
         drop(begun);
-        loaded.answer(Job {
+        let job = Job {
             work: work(),
             reply,
-        });
+        };
+        assert!(loaded.answer(job).is_continue());
         assert!(loaded.session.is_empty(), "nothing ran");
     }
 
@@ -329,7 +510,7 @@ mod tests {
         let work = work();
         let (generation, answer, begun) = loaded.begin(&work).unwrap();
         drop(begun);
-        answer.run(generation, work);
+        answer.run(generation, &work).unwrap();
         assert!(loaded.session.is_empty(), "nothing ran");
     }
 
@@ -339,7 +520,7 @@ mod tests {
         let work = work();
         let (generation, answer, mut begun) = loaded.begin(&work).unwrap();
         work.cancel.cancel();
-        answer.run(generation, work);
+        answer.run(generation, &work).unwrap();
         let mut n_events = 0;
         while let Ok(event) = begun.events.try_recv() {
             n_events += 1;

@@ -1,13 +1,14 @@
 //! Loaded models: a thread for each, and no more of them than there is room for.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
-use inhouse_engine::{LoadOptions, MemoryEstimate};
+use inhouse_backends::Options;
+use inhouse_engine::MemoryEstimate;
 
-use super::LocalOptions;
 use super::choice::Place;
 use super::error::CannotRun;
 use super::job::Job;
@@ -24,7 +25,7 @@ const STACK: usize = 8 << 20;
 
 /// The models that are loaded, or being loaded.
 pub(super) struct Models {
-    options: LoadOptions,
+    options: Options,
     workers: Workers,
 }
 
@@ -43,25 +44,18 @@ struct Worker {
 /// What a thread begins with.
 struct Start {
     place: Place,
-    options: LoadOptions,
+    options: Options,
     /// Threads of models that make room.
     leaving: Vec<JoinHandle<()>>,
     jobs: Receiver<Job>,
-    /// To leave them where loading fails.
-    workers: Workers,
+    /// To leave them where loading fails. They hold the sender of these jobs, which are to end some time.
+    workers: Weak<Mutex<Vec<Worker>>>,
 }
 
 impl Models {
-    pub(super) fn new(options: LocalOptions) -> Self {
+    pub(super) fn new(options: Options) -> Self {
         Self {
-            options: LoadOptions {
-                threads: options.threads,
-                isa: options.isa,
-                kv: options.kv,
-                available_memory: options.available_memory,
-                packed: options.packed,
-                ..LoadOptions::default()
-            },
+            options,
             workers: Workers::default(),
         }
     }
@@ -106,7 +100,7 @@ impl Models {
             leaving: self.make_room(workers, bytes),
             options: self.options.clone(),
             jobs: received,
-            workers: Arc::clone(&self.workers),
+            workers: Arc::downgrade(&self.workers),
             place,
         };
         let named = thread::Builder::new()
@@ -126,7 +120,7 @@ impl Models {
 
     /// Lets go of those that were not asked for longest; their memory is free when their threads have ended.
     fn make_room(&self, workers: &mut Vec<Worker>, bytes: u64) -> Vec<JoinHandle<()>> {
-        let available = self.options.available_memory.unwrap_or(u64::MAX);
+        let available = self.options.load.available_memory.unwrap_or(u64::MAX);
         let mut leaving = Vec::new();
         while workers.len() >= MOST || in_all(workers, bytes) > available {
             let Some(worker) = workers.pop() else { break };
@@ -137,7 +131,7 @@ impl Models {
 
     /// A folder that cannot be read takes nothing: loading it will say what is wrong.
     fn estimate(&self, folder: &Path) -> u64 {
-        MemoryEstimate::of_folder(folder, self.options.kv)
+        MemoryEstimate::of_folder(folder, self.options.load.kv)
             .map_or(0, |estimate| estimate.total(CONVERSATION))
     }
 }
@@ -154,21 +148,39 @@ impl Start {
         for thread in leaving {
             let _ = thread.join(); // that it panicked is not this model's concern
         }
-        match Loaded::open(&place, &options) {
-            Ok(mut loaded) => {
-                drop(workers); // it holds the sender of these jobs, and they are to end some time
-                jobs.iter().for_each(|job| loaded.answer(job));
-            }
-            Err(error) => refuse_all(&error, &jobs, &workers),
+        let mut waiting = jobs.recv().ok();
+        while let Some(first) = waiting {
+            waiting = match Loaded::open(&place, &options) {
+                Ok(loaded) => answer_all(loaded, first, &jobs),
+                Err(error) => {
+                    first.refuse(error.clone());
+                    refuse_all(&error, &jobs, &workers);
+                    None
+                }
+            };
         }
     }
 }
 
+/// Answers until nobody can ask any more, or the model must be loaded anew: then for the job that is given back.
+fn answer_all(mut loaded: Loaded, first: Job, jobs: &Receiver<Job>) -> Option<Job> {
+    for job in iter::once(first).chain(jobs) {
+        if loaded.answer(job).is_break() {
+            drop(loaded); // its memory is not to wait for the next one to ask
+            return jobs.recv().ok();
+        }
+    }
+    None
+}
+
 /// The next one to ask tries again.
-fn refuse_all(error: &CannotRun, jobs: &Receiver<Job>, workers: &Workers) {
-    let mut workers = lock(workers);
-    let own = thread::current().id();
-    workers.retain(|worker| worker.thread.thread().id() != own);
+fn refuse_all(error: &CannotRun, jobs: &Receiver<Job>, workers: &Weak<Mutex<Vec<Worker>>>) {
+    let workers = workers.upgrade();
+    let mut workers = workers.as_deref().map(lock);
+    if let Some(workers) = &mut workers {
+        let own = thread::current().id();
+        workers.retain(|worker| worker.thread.thread().id() != own);
+    }
     // Jobs are handed over under the lock, so none comes after these.
     jobs.try_iter().for_each(|job| job.refuse(error.clone()));
 }

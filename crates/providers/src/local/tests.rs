@@ -9,7 +9,7 @@ use inhouse_chat::{
     Assembler, BoxError, ChatRequest, Event, Failure, Message, ModelName, ProviderError, Real,
     Reply, StopReason,
 };
-use inhouse_config::ProviderConfig;
+use inhouse_config::{BackendChoice, ProviderConfig};
 use inhouse_engine::KvType;
 use inhouse_policy::{Ceiling, Guarded, Zone};
 use inhouse_router::{Answering, Call, Meter, Provider};
@@ -45,11 +45,16 @@ pub(super) fn options() -> LocalOptions {
         kv: KvType::F32,
         packed: None,
         available_memory: None,
+        runtime: None,
     }
 }
 
 fn local(config: &ProviderConfig) -> Local {
     Local::new(&"onnx-local".into(), config, options())
+}
+
+fn kept(local: &Local) -> Vec<PathBuf> {
+    local.models.as_ref().unwrap().kept()
 }
 
 fn at(path: impl Into<PathBuf>) -> ProviderConfig {
@@ -198,7 +203,7 @@ async fn those_who_come_together_are_answered_one_after_the_other_by_one_model()
     .await;
     assert_eq!(one.text(), three.text());
     assert_eq!(two.text(), ask(&local, other).await.text());
-    assert_eq!(local.models.kept().len(), 1);
+    assert_eq!(kept(&local).len(), 1);
 }
 
 #[tokio::test]
@@ -259,8 +264,9 @@ async fn models_that_were_not_asked_for_longest_make_way() {
     for name in ["llama-fp32", "qwen3-int8", "llama-fp32", "mistral-int4-b64"] {
         ask(&local, hello(name)).await;
     }
-    let kept = ["mistral-int4-b64", "llama-fp32"].map(|name| zoo(name).canonicalize().unwrap());
-    assert_eq!(local.models.kept(), kept);
+    let expected = ["mistral-int4-b64", "llama-fp32"];
+    let expected = expected.map(|name| zoo(name).canonicalize().unwrap());
+    assert_eq!(kept(&local), expected);
 }
 
 #[tokio::test]
@@ -272,7 +278,7 @@ async fn memory_that_is_given_holds_for_all_models_together() {
     let local = Local::new(&"onnx-local".into(), &ProviderConfig::default(), tight);
     ask(&local, hello("llama-fp32")).await;
     ask(&local, hello("phi4mini-fp32")).await;
-    assert_eq!(local.models.kept().len(), 1);
+    assert_eq!(kept(&local).len(), 1);
 }
 
 #[tokio::test]
@@ -377,7 +383,7 @@ async fn what_the_engine_cannot_do_is_refused_by_name() {
     let (kind, why) = error(&local, tools).await;
     assert_eq!(kind, Failure::Unsupported);
     assert_eq!(why, "tools: the engine on this device takes no tools");
-    assert!(local.models.kept().is_empty(), "nothing was loaded for it");
+    assert!(kept(&local).is_empty(), "nothing was loaded for it");
     let mut hot = hello("llama-fp32");
     hot.sampling.temperature = Real::new(-1.0);
     let (kind, why) = error(&local, hot).await;
@@ -385,20 +391,87 @@ async fn what_the_engine_cannot_do_is_refused_by_name() {
     assert_eq!(why, "temperature is -1; it must be 0 (greedy) or more");
 }
 
+/// Asks a model with what `change` says of computing, on a machine without ONNX Runtime.
+async fn computed(
+    change: impl FnOnce(&mut ProviderConfig),
+) -> Result<Answering, (Failure, String)> {
+    let mut config = at(zoo("llama-fp32"));
+    change(&mut config);
+    let local = local(&config);
+    match begin(&local, hello("llama-fp32")).await {
+        Ok(answering) => Ok(answering),
+        Err(error) => Err((
+            error.kind,
+            error
+                .cause
+                .map(|cause| cause.to_string())
+                .unwrap_or_default(),
+        )),
+    }
+}
+
+fn providers(names: &[&str]) -> impl FnOnce(&mut ProviderConfig) {
+    let names = names.iter().map(|&name| name.to_owned()).collect();
+    move |config| config.execution_providers = names
+}
+
+/// Who computed, where nothing was passed over.
+async fn as_asked(change: impl FnOnce(&mut ProviderConfig)) {
+    let answering = computed(change).await.unwrap();
+    assert_eq!(answering.notes, [""; 0]);
+    assert_eq!(answering.execution_providers, ["cpu"]);
+}
+
 #[tokio::test]
-async fn execution_providers_are_checked_before_anything_is_loaded() {
-    let asked = |names: &[&str]| ProviderConfig {
-        execution_providers: names.iter().map(|&name| name.to_owned()).collect(),
-        ..at(zoo("llama-fp32"))
-    };
-    let (kind, _) = error(&local(&asked(&["cuda"])), hello("auto")).await;
+async fn the_processor_needs_no_library() {
+    as_asked(|_| ()).await;
+    as_asked(providers(&["CPU"])).await;
+    as_asked(|config| config.backend = Some(BackendChoice::Native)).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_passed_over_with_the_reason() {
+    for change in [providers(&["cuda", "cpu"]), providers(&["auto"])] {
+        let answering = computed(change).await.unwrap();
+        assert_eq!(answering.execution_providers, ["cpu"]);
+        let notes = answering.notes.join("\n");
+        assert!(
+            notes.contains("no usable ONNX Runtime was found"),
+            "{notes}"
+        );
+        assert!(notes.contains("inhouse runtime install"), "{notes}");
+    }
+    let answering = computed(|config| config.gpu_acceleration = Some(true))
+        .await
+        .unwrap();
+    assert_eq!(answering.notes.len(), 1, "{:?}", answering.notes);
+}
+
+#[tokio::test]
+async fn where_nothing_that_was_asked_for_works_the_error_says_why() {
+    let (kind, why) = computed(providers(&["cuda"])).await.err().unwrap();
     assert_eq!(kind, Failure::Engine);
-    let local = local(&asked(&["cuda", "cpu"]));
-    let answering = begin(&local, hello("llama-fp32")).await.unwrap();
-    assert_eq!(
-        answering.notes,
-        ["executionProviders: cuda skipped, there is only cpu"]
+    assert!(
+        why.starts_with("llama-fp32: no usable ONNX Runtime was found"),
+        "{why}"
     );
+    let named = computed(|config| {
+        config.backend = Some(BackendChoice::OnnxRuntime);
+        config.runtime_library = Some("/nowhere/libonnxruntime.so".into());
+    });
+    let (kind, why) = named.await.err().unwrap();
+    assert_eq!(kind, Failure::Engine);
+    assert!(
+        why.contains("the configuration names /nowhere/libonnxruntime.so, which does not exist"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn names_that_are_none_are_told_before_anything_is_loaded() {
+    let (kind, why) = computed(providers(&["gpu"])).await.err().unwrap();
+    assert_eq!(kind, Failure::Engine);
+    assert!(why.contains("no execution provider \"gpu\""), "{why}");
 }
 
 #[tokio::test]

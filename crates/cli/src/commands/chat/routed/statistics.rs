@@ -20,8 +20,9 @@ pub(in crate::commands::chat) fn show(answer: &Answer, terminal: Terminal) {
         attempts => format!("; {attempts} attempts"),
     };
     let line = format!(
-        "[{}: {} read, {} written{rate}; first token after {}; {}{more}; {}]",
+        "[{}{}: {} read, {} written{rate}; first token after {}; {}{more}; {}]",
         who(metadata),
+        computed_by(metadata),
         count(number(metadata.usage.prompt_tokens()), "token"),
         metadata.usage.output,
         seconds(metadata.time_to_first_token.as_secs_f64()),
@@ -46,6 +47,15 @@ pub(super) fn who(metadata: &AnswerMetadata) -> String {
         "{} {}, {}",
         metadata.provider, metadata.model, metadata.zone
     ))
+}
+
+/// ` on cuda and cpu`; nothing where the processor alone computed, or a provider that does not say.
+fn computed_by(metadata: &AnswerMetadata) -> String {
+    let providers = &metadata.execution_providers;
+    if providers.iter().all(|name| name == "cpu") {
+        return String::new();
+    }
+    format!(" on {}", providers.join(" and "))
 }
 
 fn cost(metadata: &AnswerMetadata) -> String {

@@ -121,7 +121,7 @@ fn open(
         return Ok((candidate, environment));
     }
     let mut refused = Vec::new();
-    for candidate in search.find() {
+    for candidate in search.candidates() {
         match try_open(&candidate) {
             Ok(environment) => return Ok((candidate, environment)),
             Err(reason) => refused.push(format!("{} {reason}", candidate.path.display())),
@@ -135,7 +135,12 @@ fn try_open(candidate: &Candidate) -> Result<ort::environment::EnvironmentBuilde
     if !candidate.verdict.is_usable() {
         return Err(candidate.verdict.to_string());
     }
-    ort::init_from(&candidate.path).map_err(|error| match error {
+    ort::init_from(&candidate.path).map_err(refusal)
+}
+
+/// What is wrong with a library that was not opened.
+fn refusal(error: LoadDynamicError) -> String {
+    match error {
         LoadDynamicError::BadVersion { version_str, .. } => place::too_old(&version_str),
         LoadDynamicError::MissingApi { .. } => {
             "is not ONNX Runtime: it does not export OrtGetApiBase".to_owned()
@@ -151,7 +156,7 @@ fn try_open(candidate: &Candidate) -> Result<ort::environment::EnvironmentBuilde
                 said.strip_prefix(&named).unwrap_or(&said)
             )
         }
-    })
+    }
 }
 
 /// The innermost cause of an error: the system's own words.

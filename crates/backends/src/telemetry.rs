@@ -16,6 +16,11 @@ pub const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 /// Call it first thing in `main`, before there is another thread: the environment of a process has no lock that
 /// C code would take, which is why the standard library's own function is `unsafe`, and why this one is not for
 /// later. Programs started from here inherit the variable.
+///
+/// ```standalone_crate
+/// inhouse_backends::telemetry::turn_off();
+/// assert_eq!(std::env::var("ORT_DISABLE_TELEMETRY").as_deref(), Ok("1"));
+/// ```
 pub fn turn_off() {
     let line = format!("{VARIABLE}=1\n");
     // It fails on lines that it cannot read, and this one it can; were it otherwise, `check` would refuse.

@@ -90,8 +90,8 @@ pub enum Verdict {
     TooOld(Version),
     /// It is code in a folder that is not the user's own, and not known to be an official build.
     Untrusted {
-        /// The file that nobody vouches for: the library, or one beside it that it would load.
-        file: PathBuf,
+        /// The file beside it that it would load and nobody vouches for; without it, that is the library itself.
+        beside: Option<PathBuf>,
     },
     /// It was named and is not there.
     Missing,
@@ -111,10 +111,14 @@ impl fmt::Display for Verdict {
         match self {
             Self::Usable => f.write_str("usable"),
             Self::TooOld(version) => f.write_str(&too_old(&version.to_string())),
-            Self::Untrusted { file } => write!(
+            Self::Untrusted { beside: None } => f.write_str(
+                "came with the folder that inhouse was started in and is not known as an official build; \
+                 set ORT_DYLIB_PATH to it if you trust it",
+            ),
+            Self::Untrusted { beside: Some(file) } => write!(
                 f,
-                "is not trusted: {} came with the folder that inhouse was started in and is not known as part of an \
-                 official build; set ORT_DYLIB_PATH to the library if you trust it",
+                "came with the folder that inhouse was started in and would load {}, which is not known as part of an \
+                 official build; set ORT_DYLIB_PATH to the library if you trust both",
                 file.display()
             ),
             Self::Missing => f.write_str("does not exist"),

@@ -1,17 +1,18 @@
 //! Looking for ONNX Runtime's library, place by place.
 
+mod judge;
+
 use std::{
+    cmp::Reverse,
     fmt, fs,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
     folders::{self, Env, Os},
-    place::{Candidate, Flavour, Place, Verdict},
+    place::{Candidate, Flavour, Place},
     trust,
-    version::Version,
 };
 
 /// Tells whether a SHA-256 (64 lower-case digits) is that of a file of an official build.
@@ -73,13 +74,58 @@ impl Search {
 
     /// Every library that is there, the best first. A file that was named comes first even if it is missing.
     pub fn find(&self) -> Vec<Candidate> {
-        let mut found = self.start();
+        self.candidates().collect()
+    }
+
+    /// The same one by one: to judge a file may take reading all of it.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate> {
+        let mut seen = Vec::new();
+        self.spots()
+            .into_iter()
+            .flat_map(|spot| {
+                let (place, trust) = (spot.place, spot.trust);
+                spot.files(self.os)
+                    .into_iter()
+                    .map(move |path| (path, place, trust))
+            })
+            .filter(move |(path, ..)| {
+                let is_new = !seen.contains(path);
+                seen.push(path.clone());
+                is_new
+            })
+            .map(|(path, place, trust)| self.judge(path, place, trust))
+    }
+
+    /// What the user named, the configuration before the variable: of a folder the first that can be used.
+    pub(super) fn named(&self) -> Option<Candidate> {
+        let mut named = self.candidates().take_while(|one| one.place.is_named());
+        let first = named.next()?;
+        if first.verdict.is_usable() {
+            return Some(first);
+        }
+        named
+            .find(|one| one.place == first.place && one.verdict.is_usable())
+            .or(Some(first))
+    }
+
+    /// Where to look, in order.
+    fn spots(&self) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        let mut add = |path: PathBuf, place, trust| spots.push(Spot { path, place, trust });
+        for (named, place) in [
+            (&self.configured, Place::Configuration),
+            (&self.dylib_path, Place::Variable),
+        ] {
+            if let Some(path) = named {
+                add(self.current_dir.join(path), place, Trust::Whole);
+            }
+        }
         for (flavour, folder) in self.own_folders() {
-            found.folder(&folder, Place::Own(flavour), Trust::Whole);
+            add(folder, Place::Own(flavour), Trust::Whole);
         }
         for site in &self.python {
             for package in folders::children(site, |name| name.starts_with("onnxruntime")) {
-                found.folder(&package.join("capi"), Place::Python, Trust::Outside);
+                add(package.join("capi"), Place::Python, Trust::Outside);
             }
         }
         for (roots, trust) in [
@@ -87,35 +133,13 @@ impl Search {
             (&self.node, Trust::Outside),
         ] {
             for folder in roots.iter().flat_map(|root| self.node_folders(root)) {
-                found.folder(&folder, Place::Node, trust);
+                add(folder, Place::Node, trust);
             }
         }
         for folder in &self.system {
-            found.folder(folder, Place::System, Trust::Outside);
+            add(folder.clone(), Place::System, Trust::Outside);
         }
-        found.candidates
-    }
-
-    /// What the user named, the configuration before the variable: of a folder the first that can be used.
-    pub(super) fn named(&self) -> Option<Candidate> {
-        let candidates = self.start().candidates;
-        let place = candidates.first()?.place;
-        let mut of_place = candidates.iter().filter(|other| other.place == place);
-        of_place
-            .find(|other| other.verdict.is_usable())
-            .or(candidates.first())
-            .cloned()
-    }
-
-    /// A list with what was named.
-    fn start(&self) -> Found<'_> {
-        let mut found = Found {
-            search: self,
-            candidates: Vec::new(),
-        };
-        found.named(self.configured.as_deref(), Place::Configuration);
-        found.named(self.dylib_path.as_deref(), Place::Variable);
-        found
+        spots
     }
 
     /// inhouse's own folders, the wanted flavour's first.
@@ -204,120 +228,34 @@ fn others(current_dir: &Path, user: Option<&Path>) -> Option<PathBuf> {
     (!is_own && current.parent().is_some()).then_some(current)
 }
 
-/// What was found so far.
-struct Found<'a> {
-    search: &'a Search,
-    candidates: Vec<Candidate>,
+/// A folder to look at, or what was named.
+struct Spot {
+    path: PathBuf,
+    place: Place,
+    trust: Trust,
 }
 
-impl Found<'_> {
-    fn named(&mut self, path: Option<&Path>, place: Place) {
-        let Some(path) = path else {
-            return;
-        };
-        let path = self.search.current_dir.join(path);
-        let verdict = if path.is_dir() {
-            // Archives of releases have a folder `lib`.
-            let found = [path.clone(), path.join("lib")]
-                .map(|folder| self.folder(&folder, place, Trust::Whole));
-            if found.contains(&true) {
-                return;
+impl Spot {
+    /// The libraries there, the newest first, links resolved. What was named is given even where it is none.
+    fn files(&self, os: Os) -> Vec<PathBuf> {
+        let mut files = libraries(&self.path, os);
+        if self.place.is_named() {
+            files.extend(libraries(&self.path.join("lib"), os)); // as archives of releases are laid out
+            if files.is_empty() {
+                files.push(judge::real(&self.path));
             }
-            Verdict::Broken("is a folder without ONNX Runtime's library".to_owned())
-        } else if path.exists() {
-            self.file(&path, place, Trust::Whole);
-            return;
-        } else {
-            Verdict::Missing
-        };
-        self.candidates.push(Candidate {
-            path,
-            place,
-            version: None,
-            verdict,
-        });
-    }
-
-    /// Takes the libraries of a folder, the newest first, and says whether there is one.
-    fn folder(&mut self, folder: &Path, place: Place, trust: Trust) -> bool {
-        let os = self.search.os;
-        let mut files = folders::children(folder, |name| os.is_library(name));
-        files.sort_by_key(|path| std::cmp::Reverse(version_of(path)));
-        for path in &files {
-            self.file(path, place, trust);
         }
-        !files.is_empty()
-    }
-
-    fn file(&mut self, path: &Path, place: Place, trust: Trust) {
-        let path = real(path);
-        if self.candidates.iter().any(|other| other.path == path) {
-            return;
-        }
-        let version = version_of(&path);
-        let verdict = self.judge(&path, version, trust);
-        self.candidates.push(Candidate {
-            path,
-            place,
-            version,
-            verdict,
-        });
-    }
-
-    fn judge(&self, path: &Path, version: Option<Version>, trust: Trust) -> Verdict {
-        match fs::metadata(path) {
-            Err(error) => return Verdict::Broken(format!("cannot be read: {error}")),
-            Ok(data) if !data.is_file() => return Verdict::Broken("is not a file".to_owned()),
-            Ok(_) => {}
-        }
-        if !self.search.os.begins_library(&beginning(path)) {
-            return Verdict::Broken("is not a library of this system".to_owned());
-        }
-        if is_companion(path) {
-            return Verdict::Broken(
-                "is a companion of ONNX Runtime's library, not the library".to_owned(),
-            );
-        }
-        if let Some(version) = version.filter(|version| version.is_too_old()) {
-            return Verdict::TooOld(version);
-        }
-        match self.search.stranger(path, trust) {
-            Some(file) => Verdict::Untrusted { file },
-            None => Verdict::Usable,
-        }
+        files
     }
 }
 
-/// The version that the name tells, or else the file. Links of general names point to files of telling ones.
-fn version_of(path: &Path) -> Option<Version> {
-    let path = real(path);
-    path.file_name()
-        .and_then(|name| Version::of_name(name.to_str()?))
-        .or_else(|| Version::of_file(&path).ok().flatten())
-}
-
-/// Whether a file is one of those that hold a provider. Loaded alone they end the process.
-fn is_companion(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.to_string_lossy().contains("onnxruntime_providers_"))
-}
-
-fn beginning(path: &Path) -> [u8; 4] {
-    let mut bytes = [0; 4];
-    // What cannot be read has no such beginning.
-    let _ = fs::File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
-    bytes
-}
-
-/// The file itself, so that the libraries beside it are found, and that it is listed once.
-/// On Windows the resolved form of a path is one that not every loader of a companion takes.
-fn real(path: &Path) -> PathBuf {
-    let resolved = if cfg!(windows) {
-        std::path::absolute(path)
-    } else {
-        fs::canonicalize(path)
-    };
-    resolved.unwrap_or_else(|_| path.to_path_buf())
+fn libraries(folder: &Path, os: Os) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = folders::children(folder, |name| os.is_library(name))
+        .iter()
+        .map(|path| judge::real(path))
+        .collect();
+    files.sort_by_key(|path| Reverse(judge::version_of(path)));
+    files
 }
 
 #[cfg(test)]

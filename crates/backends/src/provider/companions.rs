@@ -6,6 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use ort::ep;
+
+use super::name::ExecutionProvider;
 use crate::library::{Library, Os, Search, children};
 
 /// Libraries that may be missing, one after the other, before it is given up.
@@ -60,6 +63,31 @@ pub(super) fn missing_library(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("which depends on \"")?;
     let (name, rest) = rest.split_once('"')?;
     rest.starts_with(" which is missing").then_some(name)
+}
+
+/// Windows has a DirectML of its own, an older one: the one beside the library goes first.
+pub(super) fn load_before(provider: ExecutionProvider, folders: &[PathBuf]) {
+    if provider == ExecutionProvider::DirectMl {
+        load_if_there(&["DirectML.dll"], folders);
+    }
+}
+
+/// Libraries that CUDA's provider opens by their names only when a kernel wants them.
+pub(super) fn load_after(provider: ExecutionProvider, folders: &[PathBuf]) {
+    if matches!(
+        provider,
+        ExecutionProvider::Cuda | ExecutionProvider::TensorRt
+    ) {
+        load_if_there(ep::cuda::CUDA_DYLIBS, folders);
+        load_if_there(&ep::cuda::CUDNN_DYLIBS[..1], folders); // it finds its parts beside itself
+    }
+}
+
+fn load_if_there(names: &[&str], folders: &[PathBuf]) {
+    for name in names {
+        // Where it does not load, whoever needs it will say so.
+        let _ = find(name, folders).map(|path| load(&path));
+    }
 }
 
 /// Loads a library by its full path, to stay.

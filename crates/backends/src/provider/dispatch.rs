@@ -15,7 +15,7 @@ use crate::library::{Library, RuntimeError};
 /// It must be [ready](super::ready).
 ///
 /// # Errors
-/// ONNX Runtime refuses the provider or an option; [`reason`](super::reason) tells what that means.
+/// ONNX Runtime refuses the provider or an option; [`explain`](super::explain) tells what that means.
 pub fn attach(
     builder: SessionBuilder,
     provider: ExecutionProvider,

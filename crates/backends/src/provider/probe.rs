@@ -123,12 +123,15 @@ fn prepare(provider: ExecutionProvider, library: &Library, search: &Search) -> R
     }
     let folders = companions::folders(library, search);
     let options = options(provider);
+    companions::load_before(provider, &folders);
     companions::try_with(
         || trial::attach(provider, &options, library),
         |name| companions::find(name, &folders),
         companions::load,
     )
-    .map_err(|message| of_message(&message))
+    .map_err(|message| of_message(&message))?;
+    companions::load_after(provider, &folders);
+    Ok(())
 }
 
 fn prepare_webgpu(library: &Library, search: &Search) -> Result<(), Reason> {

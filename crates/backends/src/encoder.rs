@@ -27,22 +27,25 @@ use inhouse_engine::{Cancel, EngineError, ErrorKind};
 use inhouse_text::{Encoded, TextError, Tokenizer};
 
 use crate::fallback::Fallback;
-use crate::load::{self, Runtime};
+use crate::library::Library;
 use crate::opening;
 use crate::options::{Choice, Options};
 use crate::runner::Opening;
+use crate::runtime::Runtime;
 
 use graph::{Facts, Loaded};
-use groups::Groups;
+use groups::{Groups, Matrices};
 use recipe::Recipe;
 
 /// A model that makes vectors of texts.
 pub struct Encoder {
     recipe: Recipe,
     tokenizer: Tokenizer,
-    runtime: Runtime,
+    library: &'static Library,
     opening: Opening,
     place: Fallback<Loaded>,
+    /// What was known when it was loaded.
+    notes: Vec<String>,
     /// Texts may share a run.
     together: bool,
 }
@@ -106,20 +109,25 @@ impl Encoder {
         let facts = Facts::of(&recipe.graph)?;
         facts.check_memory(options.load.available_memory)?;
         let opening = opening::plain(&options.load)?;
-        let found = load::runtime(options)?;
-        let mut notes = found.notes;
-        notes.extend(recipe.notes.iter().cloned());
-        notes.extend(facts.notes());
-        let place = Fallback::load(found.devices, notes, &|device| {
-            Loaded::open(&recipe, &found.runtime, device, &opening)
+        let runtime = Runtime::find(&options.onnxruntime, &[])?;
+        runtime.check(|_| true)?;
+        let mut notes = runtime.notes();
+        let library = runtime.library;
+        let place = Fallback::load(runtime.devices, Vec::new(), &|device| {
+            Loaded::open(&recipe, library, device, &opening)
         })?;
+        let graph_pools = place.current().layout.pooled.is_some();
+        notes.extend(recipe.notes.iter().cloned());
+        notes.extend(recipe.assumption(graph_pools));
+        notes.extend(facts.note());
         let encoder = Self {
             together: !facts.quantises_as_it_runs,
             recipe,
             tokenizer,
-            runtime: found.runtime,
+            library,
             opening,
             place,
+            notes,
         };
         encoder.check_room()?;
         Ok(encoder)
@@ -178,24 +186,32 @@ impl Encoder {
     /// What computes, as people read it: `ONNX Runtime 1.31.1 on cpu`.
     pub fn computed_by(&self) -> String {
         let providers = self.execution_providers().join(" and ");
-        format!("{} on {providers}", self.runtime.version)
+        format!("{} on {providers}", self.library.name())
     }
 
     /// The execution providers that compute, the one that was asked for first.
     pub fn execution_providers(&self) -> Vec<String> {
-        let loaded = self.place.current();
-        self.place.used(&loaded.runner, &loaded.device)
+        self.place.current().used()
     }
 
     /// What did not go as asked for, and what was assumed of the folder. There may be more after it has computed.
     pub fn notes(&self) -> Vec<String> {
-        self.place.notes()
+        [self.notes.clone(), self.place.notes()].concat()
     }
 
     fn encode(&self, prompt: &str, text: &str) -> Result<Encoded, EngineError> {
         let text = self.recipe.text(prompt, text);
-        let encoded = self.tokenizer.encode_for_encoder(&text);
-        encoded.map_err(text_error)
+        let encoded = self
+            .tokenizer
+            .encode_for_encoder(&text)
+            .map_err(text_error)?;
+        let limit = self.recipe.config.vocab_size().unwrap_or(usize::MAX);
+        match encoded.ids().iter().find(|&&id| id as usize >= limit) {
+            Some(id) => Err(EngineError::config(format!(
+                "the tokenizer gives the id {id}, and the model's config.json says that there are {limit}"
+            ))),
+            None => Ok(encoded),
+        }
     }
 
     /// Refuses a tokenizer that fails on an empty text, or puts more tokens around it than the model takes.
@@ -214,6 +230,12 @@ impl Encoder {
     fn skipped(&self, prompt: &str) -> Result<usize, EngineError> {
         if prompt.is_empty() || self.recipe.pools_prompt() {
             return Ok(0);
+        }
+        if self.place.current().layout.tokens.is_none() {
+            return Err(EngineError::new(
+                ErrorKind::UnsupportedGraph,
+                "the model leaves a prompt's tokens out of its embeddings, and its graph gives no tokens to leave out",
+            ));
         }
         let alone = self.encode(prompt, "")?;
         let last = alone.ids().last();
@@ -278,17 +300,20 @@ impl Encoder {
         skipped: usize,
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>, EngineError> {
+        let config = &self.recipe.config;
         loop {
             cancel_check(cancel)?;
             let loaded = self.place.current();
-            match loaded.run(rows, &self.recipe, skipped, cancel) {
-                Ok(answer) => return self.recipe.finish(answer?, rows, skipped),
+            let (padding, first) = (config.padding(), config.first_position());
+            let matrices = Matrices::of(rows, loaded.layout.length, padding, first);
+            match loaded.run(&matrices, skipped > 0, cancel) {
+                Ok(answer) => return self.recipe.finish(&answer, rows, matrices.columns, skipped),
                 Err(failure) if failure.may_go_elsewhere() => {
                     self.place.next_after(&loaded, failure, &|device| {
-                        Loaded::open(&self.recipe, &self.runtime, device, &self.opening)
+                        Loaded::open(&self.recipe, self.library, device, &self.opening)
                     })?;
                 }
-                Err(failure) => return Err(failure.on(loaded.device.name)),
+                Err(failure) => return Err(failure.on(loaded.device.name())),
             }
         }
     }

@@ -6,29 +6,42 @@ use inhouse_engine::{EngineError, ErrorKind};
 
 use crate::device::Device;
 use crate::failure::Failure;
-use crate::runner::{Runner, lock};
+use crate::runner::lock;
 
 /// Something that is loaded on the first of some devices that works.
-pub(crate) struct Fallback<T> {
+pub(crate) struct Fallback<T, D = Device> {
     /// In the order they are tried in.
-    devices: Vec<Device>,
+    devices: Vec<D>,
     /// The place of the device that is used, and what is loaded on it.
     current: Mutex<(usize, Arc<T>)>,
     notes: Mutex<Vec<String>>,
 }
 
 /// Loads it on a device. It fails where another device may do, and gives an error where none would.
-pub(crate) type Load<'a, T> = dyn Fn(&Device) -> Result<Result<T, EngineError>, Failure> + 'a;
+pub(crate) type Load<'a, T, D = Device> =
+    dyn Fn(&D) -> Result<Result<T, EngineError>, Failure> + 'a;
 
-impl<T> Fallback<T> {
+/// What it is loaded on.
+pub(crate) trait Named {
+    /// As users call it.
+    fn name(&self) -> &'static str;
+}
+
+impl Named for Device {
+    fn name(&self) -> &'static str {
+        self.provider.name()
+    }
+}
+
+impl<T, D: Named> Fallback<T, D> {
     /// Loads it on the first of `devices` that works; `notes` say which were passed over before.
     ///
     /// # Errors
     /// No device works, or none would.
     pub(crate) fn load(
-        devices: Vec<Device>,
+        devices: Vec<D>,
         mut notes: Vec<String>,
-        load: &Load<'_, T>,
+        load: &Load<'_, T, D>,
     ) -> Result<Self, EngineError> {
         let (place, loaded) = first_that_works(&devices, 0, &mut notes, load)?;
         Ok(Self {
@@ -55,7 +68,7 @@ impl<T> Fallback<T> {
         &self,
         failed: &Arc<T>,
         failure: Failure,
-        load: &Load<'_, T>,
+        load: &Load<'_, T, D>,
     ) -> Result<(), EngineError> {
         let mut current = lock(&self.current);
         let (place, now) = &*current;
@@ -63,61 +76,35 @@ impl<T> Fallback<T> {
             return Ok(());
         }
         let next = place + 1;
-        let lost = self.devices.get(*place).map_or("it", |device| device.name);
+        let lost = self.devices.get(*place).map_or("it", Named::name);
         if next >= self.devices.len() {
             return Err(failure.on(lost));
         }
         let mut notes = vec![format!("{lost} lost: {failure}")];
         let found = first_that_works(&self.devices, next, &mut notes, load);
         if let Ok((place, _)) = &found {
-            notes.push(format!("went on with {}", self.devices[*place].name));
+            notes.push(format!("went on with {}", self.devices[*place].name()));
         }
         lock(&self.notes).append(&mut notes);
         let (place, loaded) = found?;
         *current = (place, Arc::new(loaded));
         Ok(())
     }
-
-    /// The providers that took operators of a graph, its device's own first; the processor takes what that leaves.
-    pub(crate) fn used(&self, runner: &Runner, device: &Device) -> Vec<String> {
-        let others = runner.placements.iter().filter_map(|placement| {
-            let provider = placement.provider.as_str();
-            let known = self.devices.iter().find(|known| known.ort_name == provider);
-            (provider != device.ort_name).then(|| known.map_or("cpu", |known| known.name))
-        });
-        let mut names: Vec<String> = Vec::new();
-        for name in std::iter::once(device.name).chain(others) {
-            if !names.iter().any(|known| known == name) {
-                names.push(name.to_owned());
-            }
-        }
-        names
-    }
 }
 
-/// Refuses a device that took none of the operators: it would be the processor that computes.
-pub(crate) fn check_took_some(runner: &Runner, device: &Device) -> Result<(), Failure> {
-    let mut placements = runner.placements.iter();
-    if placements.any(|placement| placement.provider == device.ort_name) {
-        return Ok(());
-    }
-    let why = "it takes none of the graph's operators";
-    Err(Failure::Device(why.to_owned()))
-}
-
-fn first_that_works<T>(
-    devices: &[Device],
+fn first_that_works<T, D: Named>(
+    devices: &[D],
     from: usize,
     notes: &mut Vec<String>,
-    load: &Load<'_, T>,
+    load: &Load<'_, T, D>,
 ) -> Result<(usize, T), EngineError> {
     let mut last = None;
     for (place, device) in devices.iter().enumerate().skip(from) {
         match load(device) {
             Ok(loaded) => return loaded.map(|loaded| (place, loaded)),
             Err(failure) => {
-                notes.push(format!("{} passed over: {failure}", device.name));
-                last = Some((failure, device.name));
+                notes.push(format!("{} passed over: {failure}", device.name()));
+                last = Some((failure, device.name()));
             }
         }
     }
@@ -134,18 +121,22 @@ fn first_that_works<T>(
 mod tests {
     use super::*;
 
-    fn devices() -> Vec<Device> {
-        vec![
-            Device::new("first", "FirstExecutionProvider", Ok),
-            Device::new("second", "SecondExecutionProvider", Ok),
-            Device::cpu(),
-        ]
+    type OnNames<'a> = Load<'a, &'static str, &'static str>;
+
+    impl Named for &'static str {
+        fn name(&self) -> &'static str {
+            self
+        }
+    }
+
+    fn devices() -> Vec<&'static str> {
+        vec!["first", "second", "cpu"]
     }
 
     /// Works on the devices whose names are given.
-    fn on<'a>(names: &'a [&str]) -> Box<Load<'a, &'static str>> {
-        Box::new(|device| match names.contains(&device.name) {
-            true => Ok(Ok(device.name)),
+    fn on<'a>(names: &'a [&str]) -> Box<OnNames<'a>> {
+        Box::new(|device| match names.contains(device) {
+            true => Ok(Ok(device)),
             false => Err(Failure::Device("no driver".into())),
         })
     }
@@ -162,22 +153,29 @@ mod tests {
         check(
             &["cpu"],
             "cpu",
-            &["first passed over: no driver", "second passed over: no driver"],
+            &[
+                "first passed over: no driver",
+                "second passed over: no driver",
+            ],
         );
     }
 
     #[test]
     fn where_none_works_the_last_one_says_why() {
-        let error = Fallback::load(devices(), Vec::new(), &on(&[])).err().unwrap();
+        let error = Fallback::load(devices(), Vec::new(), &on(&[]))
+            .err()
+            .unwrap();
         assert_eq!(error.kind(), ErrorKind::Device);
         assert_eq!(error.to_string(), "cpu failed: no driver");
-        let error = Fallback::load(Vec::new(), Vec::new(), &on(&[])).err().unwrap();
+        let error = Fallback::load(Vec::new(), Vec::new(), &on(&[]))
+            .err()
+            .unwrap();
         assert_eq!(error.kind(), ErrorKind::Device);
     }
 
     #[test]
     fn an_error_that_is_no_devices_fault_ends_the_search() {
-        let error = Fallback::<()>::load(devices(), Vec::new(), &|_| {
+        let error = Fallback::<(), _>::load(devices(), Vec::new(), &|_| {
             Ok(Err(EngineError::config("a wrong graph")))
         });
         assert_eq!(error.err().unwrap().to_string(), "a wrong graph");

@@ -3,7 +3,9 @@
 
 mod batch;
 mod device;
+mod encoder;
 mod failure;
+mod fallback;
 mod graph;
 mod kv;
 mod layout;
@@ -16,11 +18,13 @@ mod opening;
 mod options;
 pub mod provider;
 mod runner;
+mod runtime;
 mod sequence;
 mod steps;
 pub mod telemetry;
 mod tiny;
 
+pub use encoder::{Cut, EmbedOptions, Embeddings, Encoder, TooLong};
 pub use library::Search;
 pub use load::load;
 pub use options::{Choice, Options, RuntimeOptions};

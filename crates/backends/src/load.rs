@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use inhouse_engine::{Backend, EngineError, ErrorKind, GenaiConfig, LoadNote, Model, NamedStrings};
+use inhouse_engine::{Backend, EngineError, ErrorKind, GenaiConfig, LoadNote, Model};
 
-use crate::device::Device;
-use crate::library::{self, Library};
 use crate::model::{AtLoad, OrtModel};
 use crate::noted::Noted;
 use crate::options::{Choice, Options};
-use crate::provider::{self, ExecutionProvider};
+use crate::provider::ExecutionProvider;
+use crate::runtime::{self, OfFolder, Runtime};
 
 /// Loads the model in `folder`; `note` hears what takes long.
 ///
@@ -44,7 +43,7 @@ struct Wanted<'a> {
 impl Wanted<'_> {
     /// GPUs first where some were asked for; on the processor the native engine where it knows the graph.
     fn auto(&self, note: &mut dyn FnMut(LoadNote)) -> Result<Arc<dyn Backend>, EngineError> {
-        let order = self.order();
+        let order = runtime::order(&self.options.onnxruntime, self.of_folder());
         let mut notes = Vec::new();
         if order
             .iter()
@@ -87,65 +86,19 @@ impl Wanted<'_> {
         at_load: AtLoad,
         mut notes: Vec<String>,
     ) -> Result<Arc<dyn Backend>, EngineError> {
-        let library = library::load(&self.options.onnxruntime.search)?;
-        let mut devices = Vec::new();
-        let mut refused = Vec::new();
-        for provider in self.order() {
-            match self.device(provider, library, &mut notes) {
-                Ok(device) => devices.push(device),
-                Err(error) => refused.push(error),
-            }
-        }
-        // Those that are left at loading are what this is about; without any, the reasons are the error.
-        let left = devices
-            .iter()
-            .filter(|device| at_load.may_use(device))
-            .count();
-        if left == 0 {
-            let reasons: Vec<String> = refused.iter().map(ToString::to_string).collect();
-            let message = match reasons.is_empty() {
-                true => "there is no execution provider to run on".to_owned(),
-                false => reasons.join("; "),
-            };
-            return Err(EngineError::new(ErrorKind::Device, message));
-        }
-        notes.extend(refused.iter().map(ToString::to_string));
+        let runtime = Runtime::find(&self.options.onnxruntime, self.of_folder())?;
+        // Those that are left at loading are what this is about.
+        runtime.check(|device| at_load.may_use(device))?;
+        notes.extend(runtime.notes());
         let config = self.config.clone();
         let load = &self.options.load;
+        let (library, devices) = (runtime.library, runtime.devices);
         let model = OrtModel::load(self.folder, config, load, library, devices, at_load, notes)?;
         Ok(Arc::new(model))
     }
 
-    fn order(&self) -> Vec<ExecutionProvider> {
-        let named = self.config.decoder.session.providers.iter();
-        let of_folder: Vec<_> = named
-            .filter_map(|(name, _)| ExecutionProvider::parse(name).ok())
-            .collect();
-        self.options.onnxruntime.order(&of_folder)
-    }
-
-    /// The provider with what it needs and its options, if it can be had.
-    fn device(
-        &self,
-        provider: ExecutionProvider,
-        library: &'static Library,
-        notes: &mut Vec<String>,
-    ) -> Result<Device, EngineError> {
-        let runtime = &self.options.onnxruntime;
-        provider::ready(provider, library, &runtime.search)?;
-        let of_user: NamedStrings = runtime
-            .options
-            .get(&provider)
-            .map(|options| options.clone().into_iter().collect())
-            .unwrap_or_default();
-        let of_folder = self.config.decoder.session.providers.iter();
-        let of_folder: NamedStrings = of_folder
-            .filter(|(name, _)| ExecutionProvider::parse(name) == Ok(provider))
-            .flat_map(|(_, options)| options.clone())
-            .collect();
-        let (options, more) = provider::Options::new(provider, &of_folder, &of_user)?;
-        notes.extend(more);
-        Ok(Device::new(provider, options, library))
+    fn of_folder(&self) -> &OfFolder {
+        &self.config.decoder.session.providers
     }
 }
 

@@ -39,15 +39,6 @@ pub(crate) fn of(
              loaded; take it out where you trust the model and do not need it"
         )));
     }
-    let threads = match options.threads {
-        Some(0) => {
-            return Err(EngineError::options(
-                "0 threads were asked for; 1 is the least",
-            ));
-        }
-        Some(threads) => threads,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
     let (entries, others): (Vec<_>, Vec<_>) = session
         .entries
         .iter()
@@ -58,14 +49,36 @@ pub(crate) fn of(
         .map(|(key, _)| format!("genai_config.json: session_options.{key} was passed over"))
         .collect();
     let opening = Opening {
-        threads,
         entries,
         optimization: level(session.graph_optimization_level),
         cpu_arena: session.enable_cpu_mem_arena.unwrap_or(true),
-        // Every step has another length, and a pattern would be kept for each.
-        memory_pattern: false,
+        ..plain(options)?
     };
     Ok((opening, notes))
+}
+
+/// The options where a folder has no say.
+///
+/// # Errors
+/// Nothing to compute with was asked for.
+pub(crate) fn plain(options: &LoadOptions) -> Result<Opening, EngineError> {
+    let threads = match options.threads {
+        Some(0) => {
+            return Err(EngineError::options(
+                "0 threads were asked for; 1 is the least",
+            ));
+        }
+        Some(threads) => threads,
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    Ok(Opening {
+        threads,
+        entries: Vec::new(),
+        optimization: GraphOptimizationLevel::All,
+        cpu_arena: true,
+        // Every run has another length, and a pattern would be kept for each.
+        memory_pattern: false,
+    })
 }
 
 fn level(level: Option<GraphOptimization>) -> GraphOptimizationLevel {

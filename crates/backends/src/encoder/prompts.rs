@@ -52,7 +52,11 @@ mod tests {
         let check = |default, name, expected: Result<&str, &str>| {
             let prompts = of(default);
             let found = prompts.find(name).map_err(|error| error.to_string());
-            assert_eq!(found, expected.map_err(str::to_owned), "{default:?} {name:?}");
+            assert_eq!(
+                found,
+                expected.map_err(str::to_owned),
+                "{default:?} {name:?}"
+            );
         };
         let unknown = "the model has no prompt \"q\"; it has document, query";
         check(None, None, Ok(""));

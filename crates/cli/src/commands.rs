@@ -1,8 +1,10 @@
 //! The commands. Each file under `commands/` holds one: its arguments, its help and its `run`.
 
+mod backend_flags;
 mod bench;
 mod chat;
 mod completions;
+mod computed;
 mod config;
 mod convert;
 mod doctor;

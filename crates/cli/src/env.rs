@@ -3,7 +3,8 @@
 //! The configuration reads more: `INHOUSE_CONFIG`, then the old `AGENTIC_FLOW_ROUTER_CONFIG` (which file), `XDG_CONFIG_HOME`
 //! (where to look for it), keys and addresses of providers, and what files name as `${VAR}`; connections read
 //! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. Both do it through [`ProcessEnv`]; `docs/configuration.md`
-//! lists them.
+//! lists them. ONNX Runtime is looked for where `ORT_DYLIB_PATH` says, and where `PATH`, `VIRTUAL_ENV`, `NODE_PATH` and
+//! others like them (`crates/backends/src/library/folders.rs`) say that packages and libraries are.
 
 /// The store's folder, as `--home`.
 pub(crate) const INHOUSE_HOME: &str = "INHOUSE_HOME";

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    inhouse_backends::telemetry::turn_off(); // before there is another thread: ONNX Runtime would report home
     let cli = commands::Cli::parse(); // prints help and usage errors itself, the latter with status 2
     match commands::run(cli, &env::ProcessEnv) {
         Ok(code) => code,

@@ -1,10 +1,14 @@
 //! Turns flags and environment into settings. Nothing else in the program reads either.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
+use inhouse_backends::Search;
 use inhouse_kernels::Isa;
-use inhouse_models::{DEFAULT_ENDPOINT, Token};
+use inhouse_models::{DEFAULT_ENDPOINT, RuntimeCatalog, Token};
 
 use crate::env::{self, Env};
 use crate::failure::UsageError;
@@ -30,7 +34,7 @@ pub(crate) struct GlobalFlags {
 }
 
 /// What flags and environment come to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) home: PathBuf,
     /// The configuration that `--config` names.
@@ -42,9 +46,17 @@ pub(crate) struct Settings {
     pub(crate) isa: Option<Isa>,
     pub(crate) packed: PackedSettings,
     pub(crate) hub: HubSettings,
+    /// Where ONNX Runtime's library is looked for; `None` where the working directory is gone.
+    runtimes: Option<Search>,
 }
 
 impl Settings {
+    /// Where ONNX Runtime's library is looked for.
+    pub(crate) fn runtimes(&self) -> anyhow::Result<Search> {
+        let found = self.runtimes.clone();
+        found.context("the working directory cannot be read; go to another one")
+    }
+
     /// The ledger, where the configuration does not say.
     pub(crate) fn ledger(&self) -> anyhow::Result<PathBuf> {
         Ok(self.state()?.join("ledger.db"))
@@ -93,6 +105,7 @@ pub(crate) fn resolve(flags: &GlobalFlags, env: &dyn Env) -> anyhow::Result<Sett
     Ok(Settings {
         hub: hub(env, &home),
         packed: packed(env, &home)?,
+        runtimes: runtimes(env, &home),
         home,
         offline: flags.offline
             || env
@@ -123,6 +136,14 @@ fn packed(env: &dyn Env, home: &Path) -> anyhow::Result<PackedSettings> {
         folder: std::path::absolute(folder)?,
         used: !off,
     })
+}
+
+/// In somebody else's folder only official builds are trusted.
+fn runtimes(env: &dyn Env, home: &Path) -> Option<Search> {
+    let variable = |name: &str| env.get(name).map(OsString::from);
+    let mut search = Search::from_env(&variable, home, &std::env::current_dir().ok()?);
+    search.is_official = Arc::new(|sha256| RuntimeCatalog::builtin().is_official(sha256));
+    Some(search)
 }
 
 fn path(env: &dyn Env, name: &str) -> Option<PathBuf> {
@@ -261,6 +282,28 @@ mod tests {
         check("/fast/disk", "/fast/disk", true);
         check("/off", "/off", true);
         check("off", "/models/packed", false);
+    }
+
+    #[test]
+    fn onnx_runtime_is_looked_for_at_home_or_where_the_variable_says() {
+        let check = |env: &[(&'static str, &'static str)], named: Option<&str>| {
+            let search = resolved(env, &GlobalFlags::default()).runtimes().unwrap();
+            assert_eq!(
+                search.runtimes.as_deref(),
+                Some(Path::new("/models/runtimes"))
+            );
+            assert_eq!(search.dylib_path.as_deref(), named.map(Path::new));
+            let packages = RuntimeCatalog::builtin().packages();
+            assert!((search.is_official)(&packages[0].files[0].sha256));
+            assert!(!(search.is_official)(&"0".repeat(64)));
+        };
+        let home = ("INHOUSE_HOME", "/models");
+        check(&[home], None);
+        check(&[home, ("ORT_DYLIB_PATH", "")], None);
+        check(
+            &[home, ("ORT_DYLIB_PATH", "/lib/ort.so")],
+            Some("/lib/ort.so"),
+        );
     }
 
     #[test]

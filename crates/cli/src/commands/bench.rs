@@ -15,6 +15,7 @@ use self::figure::Figure;
 use self::report::{Batch, Limits, Line, Report, Sampling, table};
 use self::workload::{Random, Run};
 use super::Context;
+use super::backend_flags::{BackendFlag, RuntimeFlags};
 use super::model_flags::{self, ComputeFlags, DEFAULT_MODEL};
 use crate::failure::Interrupted;
 use crate::machine::{self, Meter, Rates};
@@ -53,17 +54,23 @@ pub(crate) struct BenchArgs {
     /// Leave out what the machine can do, and with it the shares: for counting instructions
     #[arg(long)]
     no_limits: bool,
+    /// What computes; auto: the native engine what it knows, unless --ep names a GPU, and ONNX Runtime the rest
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    backend: BackendFlag,
     #[command(flatten)]
     compute: ComputeFlags,
     /// Print JSON: figures of several runs are objects of median, min and max
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    runtime: RuntimeFlags,
 }
 
 pub(super) fn run(args: BenchArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    let options = model_flags::options(args.backend, args.compute, &args.runtime, context)?;
     let located = model_flags::locate(&args.model, context)?;
     let started = Instant::now();
-    let loaded = model_flags::load(&located.folder, args.compute, context)?;
+    let loaded = model_flags::load(&located.folder, &options)?;
     let model = loaded.as_ref();
     let load_s = started.elapsed().as_secs_f64();
     let isa = context.settings.isa.unwrap_or_else(Isa::best);

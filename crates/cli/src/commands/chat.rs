@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Context;
+use super::backend_flags::{BackendFlag, RuntimeFlags};
 use super::model_flags::{ComputeFlags, DEFAULT_MODEL};
 use super::route_flags::RouteFlags;
 use crate::failure::{INTERRUPTED, UsageError};
@@ -50,10 +51,15 @@ pub(crate) struct ChatArgs {
     /// Print statistics to stderr also where that is not a terminal
     #[arg(long)]
     stats: bool,
+    /// What computes; auto: the native engine what it knows, unless --ep names a GPU, and ONNX Runtime the rest
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    backend: BackendFlag,
+    #[command(flatten)]
+    compute: ComputeFlags,
     #[command(flatten)]
     sampling: SamplingFlags,
     #[command(flatten)]
-    compute: ComputeFlags,
+    runtime: RuntimeFlags,
     #[command(flatten)]
     route: RouteFlags,
 }
@@ -96,6 +102,9 @@ pub(super) fn run(mut args: ChatArgs, context: &Context) -> anyhow::Result<ExitC
 fn answer_once(args: &ChatArgs, prompt: String, context: &Context) -> anyhow::Result<ExitCode> {
     let mut session = Session::open(args, context)?;
     let streamed = !args.json;
+    if streamed {
+        session.tell(context);
+    }
     let answer = session.answer(prompt, context, |text| {
         if streamed {
             context.out.piece(text)
@@ -107,6 +116,9 @@ fn answer_once(args: &ChatArgs, prompt: String, context: &Context) -> anyhow::Re
         context.out.json(&statistics::json(&session, &answer))?;
     } else if !answer.text.ends_with('\n') {
         context.out.piece("\n")?;
+    }
+    if streamed {
+        session.tell(context);
     }
     if args.stats || (context.terminal.stderr && !args.json) {
         statistics::show(&session, &answer, context.terminal);

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use inhouse_engine::{Backend, EngineError, KvType, LoadNote, LoadOptions, Model};
+use inhouse_backends::{Choice, Options};
+use inhouse_engine::{Backend, EngineError, KvType, LoadNote, LoadOptions};
 
+use super::backend_flags::RuntimeFlags;
 use super::{Context, store};
 use crate::machine;
 
@@ -67,33 +69,45 @@ pub(super) fn locate(model: &str, context: &Context) -> anyhow::Result<Located> 
     Ok(Located { name, folder })
 }
 
-/// Loads the model in `folder`, unless it would not fit into the memory that is free.
-pub(super) fn load(
-    folder: &Path,
+/// What the flags come to.
+///
+/// # Errors
+/// Flags do not fit together.
+pub(super) fn options(
+    backend: impl Into<Choice>,
     compute: ComputeFlags,
+    runtime: &RuntimeFlags,
     context: &Context,
-) -> anyhow::Result<Arc<dyn Backend>> {
-    let options = LoadOptions {
-        threads: compute.threads.map(usize::from),
-        isa: context.settings.isa,
-        kv: match compute.kv {
-            KvFlag::F16 => KvType::F16,
-            KvFlag::F32 => KvType::F32,
-            KvFlag::I8 => KvType::I8,
+) -> anyhow::Result<Options> {
+    let backend = backend.into();
+    runtime.check(backend)?;
+    Ok(Options {
+        backend,
+        load: LoadOptions {
+            threads: compute.threads.map(usize::from),
+            isa: context.settings.isa,
+            kv: match compute.kv {
+                KvFlag::F16 => KvType::F16,
+                KvFlag::F32 => KvType::F32,
+                KvFlag::I8 => KvType::I8,
+            },
+            packed: context.settings.packed.for_loading(),
+            ..LoadOptions::default()
         },
-        available_memory: Some(machine::memory().available_bytes),
-        packed: context.settings.packed.for_loading(),
-        ..LoadOptions::default()
-    };
-    Ok(load_with(folder, &options)?)
+        onnxruntime: runtime.options(context)?,
+    })
+}
+
+/// Loads the model in `folder`, unless it would not fit into the memory that is free.
+pub(super) fn load(folder: &Path, options: &Options) -> Result<Arc<dyn Backend>, EngineError> {
+    let mut options = options.clone();
+    options.load.available_memory = Some(machine::memory().available_bytes);
+    load_with(folder, &options)
 }
 
 /// The one place where a model is loaded.
-pub(super) fn load_with(
-    folder: &Path,
-    options: &LoadOptions,
-) -> Result<Arc<dyn Backend>, EngineError> {
-    Ok(Arc::new(Model::load_noting(folder, options, &mut say)?))
+pub(super) fn load_with(folder: &Path, options: &Options) -> Result<Arc<dyn Backend>, EngineError> {
+    inhouse_backends::load(folder, options, &mut say)
 }
 
 /// Packing is told of only where somebody would wonder what takes so long.

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use clap::Args;
 use inhouse_engine::{Cancel, perplexity};
 use inhouse_text::Tokenizer;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::Context;
+use super::backend_flags::{BackendFlag, RuntimeFlags};
+use super::computed::{Computed, Told};
 use super::model_flags::{self, ComputeFlags, DEFAULT_MODEL};
 use crate::failure::Interrupted;
 use crate::output::{Table, count};
@@ -27,11 +28,27 @@ pub(crate) struct PerplexityArgs {
     /// Token ids instead of a text: a JSON file with "perplexity": {"input_ids": [..]}
     #[arg(long, value_name = "FILE.json", conflicts_with = "file")]
     ids: Option<PathBuf>,
+    /// What computes; auto: the native engine what it knows, unless --ep names a GPU, and ONNX Runtime the rest
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    backend: BackendFlag,
     #[command(flatten)]
     compute: ComputeFlags,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    runtime: RuntimeFlags,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    computed: Computed,
+    tokens: usize,
+    windows: usize,
+    mean_nll: f64,
+    perplexity: f64,
 }
 
 /// The part that is read of a file of recorded ids.
@@ -46,10 +63,11 @@ struct IdsSection {
 }
 
 pub(super) fn run(args: PerplexityArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    let options = model_flags::options(args.backend, args.compute, &args.runtime, context)?;
     let located = model_flags::locate(&args.model, context)?;
     let given = args.ids.as_deref().map(ids_from).transpose()?;
     let text = args.file.as_deref().map(text_from).transpose()?;
-    let model = model_flags::load(&located.folder, args.compute, context)?;
+    let model = model_flags::load(&located.folder, &options)?;
     let ids = match (given, text) {
         (Some(ids), _) => ids,
         (None, text) => Tokenizer::from_folder(&model.tokenizer_folder())?
@@ -65,16 +83,19 @@ pub(super) fn run(args: PerplexityArgs, context: &Context) -> anyhow::Result<Exi
     let measured = measured?;
     let perplexity = measured.perplexity();
     if args.json {
-        context.out.json(&json!({
-            "model": located.name,
-            "tokens": measured.tokens,
-            "windows": measured.windows,
-            "mean_nll": measured.mean_nll,
-            "perplexity": perplexity,
-        }))?;
+        context.out.json(&Report {
+            model: &located.name,
+            computed: Computed::of(model.as_ref()),
+            tokens: measured.tokens,
+            windows: measured.windows,
+            mean_nll: measured.mean_nll,
+            perplexity,
+        })?;
     } else {
+        Told::default().tell(model.as_ref(), context.terminal);
         let mut table = Table::facts();
         table.row(["model", &located.name]);
+        table.row(["computed by", &model.info().computed_by]);
         table.row(["predicted", &count(measured.tokens, "token")]);
         if measured.windows > 1 {
             // A text longer than the context starts over in each window, which costs it some likelihood.

@@ -1,14 +1,19 @@
 //! `inhouse verify`: holds a model folder against outputs that another runtime recorded.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use inhouse_engine::LoadOptions;
+use inhouse_engine::Backend;
 use inhouse_engine::verify::{self, CaseReport, Expected, Feeding, Mode};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Context, model_flags};
+use super::Context;
+use super::backend_flags::{BackendFlag, RuntimeFlags};
+use super::computed::{Computed, Told};
+use super::model_flags::{self, ComputeFlags};
 use crate::output::{Align, Table, count};
 use crate::terminal::Style;
 
@@ -27,9 +32,14 @@ pub(crate) struct VerifyArgs {
     /// Threads to compute with [default: every one this process may use]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// What computes; auto: the native engine what it knows, unless --ep names a GPU, and ONNX Runtime the rest
+    #[arg(long, value_name = "BACKEND", default_value = "native")]
+    backend: BackendFlag,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    runtime: RuntimeFlags,
 }
 
 /// Values of `--mode`.
@@ -50,37 +60,55 @@ impl ModeFlag {
     }
 }
 
+#[derive(Serialize)]
+struct Report<'a> {
+    folder: &'a Path,
+    recorded_by: &'a str,
+    #[serde(flatten)]
+    computed: Option<Computed>,
+    passed: bool,
+    checks: Vec<Value>,
+}
+
 pub(super) fn run(args: VerifyArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    let compute = ComputeFlags {
+        threads: args.threads,
+        ..ComputeFlags::default()
+    };
+    let mut options = model_flags::options(args.backend, compute, &args.runtime, context)?;
+    options.load.packed = None; // what is checked is the folder, and no other file
     let expected = args
         .expected
         .unwrap_or_else(|| args.folder.join("expected.json"));
     let expected = Expected::read(&expected)?;
-    let options = LoadOptions {
-        threads: args.threads.map(usize::from),
-        isa: context.settings.isa,
-        ..LoadOptions::default()
-    };
+    let mut checked: Option<Arc<dyn Backend>> = None;
     let load = &mut |precision, kv| {
-        let options = LoadOptions {
-            precision,
-            kv,
-            ..options.clone()
-        };
-        model_flags::load_with(&args.folder, &options)
+        options.load.precision = precision;
+        options.load.kv = kv;
+        let model = model_flags::load_with(&args.folder, &options)?;
+        checked = Some(Arc::clone(&model));
+        Ok(model)
     };
     let reports = verify::run(&expected, args.mode.modes(), load)?;
     let failed = reports.iter().filter(|report| !report.passed).count();
+    let checked = checked.as_deref();
     if args.json {
-        let cases: Vec<Value> = reports.iter().map(json).collect();
-        context.out.json(&json!({
-            "folder": args.folder,
-            "recorded_by": expected.made_by,
-            "passed": failed == 0,
-            "checks": cases,
-        }))?;
+        context.out.json(&Report {
+            folder: &args.folder,
+            recorded_by: &expected.made_by,
+            computed: checked.map(Computed::of),
+            passed: failed == 0,
+            checks: reports.iter().map(json).collect(),
+        })?;
     } else {
+        if let Some(model) = checked {
+            Told::default().tell(model, context.terminal);
+        }
         context.out.table(&table(&reports))?;
-        context.out.line(verdict(reports.len(), failed, context))?;
+        let by = checked.map(|model| model.info().computed_by);
+        let by = by.map_or(String::new(), |by| format!(", computed by {by}"));
+        let verdict = verdict(reports.len(), failed, context);
+        context.out.line(format!("{verdict}{by}"))?;
     }
     Ok(if failed == 0 {
         ExitCode::SUCCESS

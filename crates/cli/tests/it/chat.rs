@@ -33,7 +33,10 @@ fn json_has_text_reason_usage_and_timings() {
         keys(&answer),
         [
             "model",
+            "backend",
             "computed_by",
+            "execution_providers",
+            "notes",
             "text",
             "finish_reason",
             "stop",

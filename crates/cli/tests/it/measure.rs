@@ -172,7 +172,17 @@ fn perplexity_is_measured_of_ids_and_of_text() {
     let of_ids = user.json(&["perplexity", "-m", model, "--ids", "ids.json", "--json"]);
     assert_eq!(
         keys(&of_ids),
-        ["model", "tokens", "windows", "mean_nll", "perplexity"]
+        [
+            "model",
+            "backend",
+            "computed_by",
+            "execution_providers",
+            "notes",
+            "tokens",
+            "windows",
+            "mean_nll",
+            "perplexity"
+        ]
     );
     assert_eq!(
         (&of_ids["tokens"], &of_ids["windows"]),

@@ -15,6 +15,7 @@ use inhouse_text::Message;
 use super::sampling_flags::SamplingFlags;
 use super::talk::{OnText, Said, Talk};
 use super::{ChatArgs, Context};
+use crate::commands::backend_flags::BackendFlag;
 use crate::commands::gateway::Gateway;
 use crate::commands::route_flags::RouteFlags;
 use crate::failure::{Interrupted, UsageError};
@@ -203,6 +204,7 @@ impl Totals {
 /// Flags that only the engine understands would silently do nothing.
 fn refuse(args: &ChatArgs) -> anyhow::Result<()> {
     let given = [
+        ("--backend", args.backend != BackendFlag::Auto),
         ("--raw", args.raw),
         ("--min-p", args.sampling.min_p.is_some()),
         (
@@ -210,11 +212,9 @@ fn refuse(args: &ChatArgs) -> anyhow::Result<()> {
             args.sampling.repetition_penalty.is_some(),
         ),
     ];
-    let given: Vec<&str> = given
-        .iter()
-        .filter(|(_, given)| *given)
-        .map(|(flag, _)| *flag)
-        .collect();
+    let given = given.iter().filter(|(_, given)| *given);
+    let given = given.map(|(flag, _)| *flag).chain(args.runtime.given());
+    let given: Vec<&str> = given.collect();
     if given.is_empty() {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use inhouse_backends::Options;
 use inhouse_engine::{
     Backend, Cancel, Event, Finish, FinishReason, GenaiConfig, GenerateOptions, Generation,
     SearchOptions, Words,
@@ -16,13 +17,15 @@ use inhouse_text::{ChatTemplate, Message, TemplateOptions, Tokenizer};
 use super::sampling_flags::SamplingFlags;
 use super::talk::{OnText, Said, Talk};
 use super::{ChatArgs, Context, statistics};
-use crate::commands::model_flags::{self, ComputeFlags};
+use crate::commands::computed::Told;
+use crate::commands::model_flags;
 use crate::output::Table;
 
 /// A conversation with a loaded model.
 pub(super) struct Session {
     loaded: Loaded,
-    compute: ComputeFlags,
+    /// How models are loaded.
+    options: Options,
     sampling: SamplingFlags,
     raw: bool,
     system: Option<String>,
@@ -39,6 +42,7 @@ struct Loaded {
     template: Option<ChatTemplate>,
     sequence: Box<dyn inhouse_engine::Session>,
     load: Duration,
+    told: Told,
 }
 
 /// What all answers of a session came to.
@@ -63,9 +67,10 @@ pub(super) struct Answer {
 
 impl Session {
     pub(super) fn open(args: &ChatArgs, context: &Context) -> anyhow::Result<Self> {
+        let options = model_flags::options(args.backend, args.compute, &args.runtime, context)?;
         Ok(Self {
-            loaded: Loaded::open(args.local_model(), args.raw, args.compute, context)?,
-            compute: args.compute,
+            loaded: Loaded::open(args.local_model(), args.raw, &options, context)?,
+            options,
             sampling: args.sampling.clone(),
             raw: args.raw,
             system: args.system.clone(),
@@ -112,6 +117,12 @@ impl Session {
         system.chain(self.turns.iter().cloned()).collect()
     }
 
+    /// Tells people what did not go as they asked for, once.
+    pub(super) fn tell(&mut self, context: &Context) {
+        let loaded = &mut self.loaded;
+        loaded.told.tell(loaded.model.as_ref(), context.terminal);
+    }
+
     pub(super) fn model_name(&self) -> &str {
         &self.loaded.name
     }
@@ -150,7 +161,10 @@ impl Talk for Session {
         context: &Context,
         on_text: OnText<'_>,
     ) -> anyhow::Result<Said> {
-        let answer = self.answer(prompt, context, on_text)?;
+        self.tell(context);
+        let answer = self.answer(prompt, context, on_text);
+        self.tell(context);
+        let answer = answer?;
         Ok(Said {
             text: answer.text,
             interrupted: answer.interrupted,
@@ -158,7 +172,7 @@ impl Talk for Session {
     }
 
     fn switch(&mut self, name: &str, context: &Context) -> anyhow::Result<()> {
-        self.loaded = Loaded::open(name, self.raw, self.compute, context)?;
+        self.loaded = Loaded::open(name, self.raw, &self.options, context)?;
         Ok(())
     }
 
@@ -184,15 +198,10 @@ impl Talk for Session {
 }
 
 impl Loaded {
-    fn open(
-        name: &str,
-        raw: bool,
-        compute: ComputeFlags,
-        context: &Context,
-    ) -> anyhow::Result<Self> {
+    fn open(name: &str, raw: bool, options: &Options, context: &Context) -> anyhow::Result<Self> {
         let located = model_flags::locate(name, context)?;
         let started = Instant::now();
-        let model = model_flags::load(&located.folder, compute, context)?;
+        let model = model_flags::load(&located.folder, options)?;
         let tokenizer_folder = model.tokenizer_folder();
         let tokenizer = Tokenizer::from_folder(&tokenizer_folder)?;
         let template = if raw {
@@ -208,6 +217,7 @@ impl Loaded {
             template,
             sequence,
             load: started.elapsed(),
+            told: Told::default(),
         })
     }
 

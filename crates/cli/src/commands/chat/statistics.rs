@@ -4,6 +4,7 @@ use inhouse_engine::FinishReason;
 use serde_json::{Value, json};
 
 use super::session::{Answer, Session};
+use crate::commands::computed::Computed;
 use crate::machine;
 use crate::output::{Table, bytes, count, seconds};
 use crate::terminal::{Style, Terminal};
@@ -41,9 +42,13 @@ fn reason(reason: FinishReason) -> &'static str {
 /// The object that `--json` prints.
 pub(super) fn json(session: &Session, answer: &Answer) -> Value {
     let (usage, timings) = (&answer.finish.usage, &answer.finish.timings);
+    let computed = Computed::of(session.model());
     json!({
         "model": session.model_name(),
-        "computed_by": session.model().info().computed_by,
+        "backend": computed.backend,
+        "computed_by": computed.computed_by,
+        "execution_providers": computed.execution_providers,
+        "notes": computed.notes,
         "text": answer.text,
         "finish_reason": reason(answer.finish.reason),
         "stop": answer.stop_string,

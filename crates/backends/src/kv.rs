@@ -13,7 +13,7 @@ use crate::loaded::Loaded;
 use crate::tiny::{LENGTH, Tiny, X, Y};
 
 /// Positions of the smallest buffer.
-const LEAST: usize = 256;
+const LEAST: usize = 64;
 
 /// Keys and values of some sequences that go in step.
 pub(crate) enum Kv {
@@ -70,11 +70,11 @@ impl Kv {
         }
     }
 
-    /// Positions there is room for without another buffer, where there is one.
-    pub(crate) fn capacity(&self) -> Option<usize> {
+    /// Positions there is room for without another buffer; 0 where there is none.
+    pub(crate) fn capacity(&self) -> usize {
         match self {
-            Self::Shared(buffers) => Some(buffers.capacity),
-            Self::Handed(_) => None,
+            Self::Shared(buffers) => buffers.capacity,
+            Self::Handed(_) => 0,
         }
     }
 }
@@ -107,17 +107,15 @@ impl Buffers {
         if lengths.total <= self.capacity {
             return Ok(()); // it is bound already
         }
-        let kept = if lengths.past == 0 { 0 } else { self.capacity };
-        if kept == 0 {
+        if lengths.past == 0 {
             let wanted = lengths.total.next_power_of_two().max(LEAST);
             self.allocate(loaded, wanted.min(lengths.context.max(lengths.total)))?;
+            for (cache, tensor) in loaded.layout.caches.iter().zip(&mut self.tensors) {
+                lay_down(binding, cache, tensor)?;
+            }
         }
         while self.capacity < lengths.total {
-            self.double(loaded)?;
-        }
-        for (cache, tensor) in loaded.layout.caches.iter().zip(&mut self.tensors) {
-            binding.bind_input(cache.past.as_str(), &*tensor)?;
-            binding.bind_output(cache.present.as_str(), tensor)?;
+            self.double(loaded, binding)?;
         }
         Ok(())
     }
@@ -161,21 +159,32 @@ impl Buffers {
         Ok(doubled)
     }
 
-    fn double(&mut self, loaded: &Arc<Loaded>) -> Result<(), Failure> {
+    /// One cache after the other, so that only one is there twice.
+    fn double(&mut self, loaded: &Arc<Loaded>, binding: &mut IoBinding) -> Result<(), Failure> {
+        // What fails in the middle leaves nothing that could be used.
+        let capacity = 2 * std::mem::take(&mut self.capacity);
         let allocator = loaded.allocator()?;
         for (cache, tensor) in loaded.layout.caches.iter().zip(&mut self.tensors) {
-            let shape = shape(cache, self.sequences, 2 * self.capacity);
+            let shape = shape(cache, self.sequences, capacity);
             let mut doubled = DynTensor::new(&allocator, cache.element, shape)?;
             run_double(loaded, cache, tensor, &mut doubled)?;
             *tensor = doubled;
+            lay_down(binding, cache, tensor)?;
         }
-        self.capacity *= 2;
+        self.capacity = capacity;
         Ok(())
     }
 
     fn shape(&self, cache: &Cache, positions: usize) -> [i64; 4] {
         shape(cache, self.sequences, positions)
     }
+}
+
+/// The past and the present in one place.
+fn lay_down(binding: &mut IoBinding, cache: &Cache, tensor: &mut DynTensor) -> Result<(), Failure> {
+    binding.bind_input(cache.past.as_str(), &*tensor)?;
+    binding.bind_output(cache.present.as_str(), tensor)?;
+    Ok(())
 }
 
 fn shape(cache: &Cache, sequences: usize, positions: usize) -> [i64; 4] {

@@ -6,6 +6,7 @@ mod device;
 mod encoder;
 mod failure;
 mod fallback;
+mod fixed;
 mod graph;
 mod kv;
 mod layout;
@@ -23,6 +24,9 @@ mod sequence;
 mod steps;
 pub mod telemetry;
 mod tiny;
+
+#[cfg(test)]
+mod tests;
 
 pub use encoder::{Cut, EmbedOptions, Embeddings, Encoder, TooLong};
 pub use library::Search;

@@ -22,7 +22,7 @@ pub(crate) struct Loaded {
     pub(crate) shares_buffer: bool,
     pub(crate) goes_by_one: bool,
     pub(crate) original_length: Option<usize>,
-    /// Steps of one token are recorded and replayed.
+    /// Steps of one token go through buffers that stay where they are, as they are recorded and replayed.
     pub(crate) captures: bool,
     environment: Environment,
     opening: Opening,

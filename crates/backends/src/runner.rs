@@ -24,6 +24,9 @@ pub(crate) struct Opening {
     pub(crate) memory_pattern: bool,
 }
 
+/// What ONNX Runtime calls a run that is neither recorded nor replayed.
+const NOT_RECORDED: i32 = -1;
+
 /// Operators that an execution provider took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placement {
@@ -37,6 +40,8 @@ pub(crate) struct Placement {
 pub(crate) struct Runner {
     session: Mutex<Session>,
     pub(crate) placements: Vec<Placement>,
+    /// Its device records runs and replays them.
+    records: bool,
     #[cfg(test)]
     pub(crate) fault: Mutex<Option<tests::Fault>>,
 }
@@ -73,6 +78,7 @@ impl Runner {
         Ok(Self {
             session: Mutex::new(session),
             placements,
+            records: device.captures(),
             #[cfg(test)]
             fault: Mutex::new(None),
         })
@@ -95,6 +101,17 @@ impl Runner {
         cancel: &Cancel,
         read: impl FnOnce(SessionOutputs<'_>) -> T,
     ) -> Result<T, Failure> {
+        self.run_recorded(binding, NOT_RECORDED, cancel, read)
+    }
+
+    /// As [`run`](Self::run); a device that records does so under `recording`, and replays what it has under it.
+    pub(crate) fn run_recorded<T>(
+        &self,
+        binding: &IoBinding,
+        recording: i32,
+        cancel: &Cancel,
+        read: impl FnOnce(SessionOutputs<'_>) -> T,
+    ) -> Result<T, Failure> {
         #[cfg(test)]
         if let Some(fault) = &mut *lock(&self.fault) {
             fault.pass()?;
@@ -103,6 +120,9 @@ impl Runner {
         let mut options = RunOptions::new()?;
         // What goes wrong is in the error; the library would print it, too.
         options.set_log_level(LogLevel::Fatal)?;
+        if self.records {
+            options.set("gpu_graph_id", recording.to_string())?;
+        }
         let options = Arc::new(options);
         let terminated = Arc::clone(&options);
         let _hook = cancel.on_cancel(Box::new(move || {

@@ -9,6 +9,7 @@ use ort::session::IoBinding;
 use ort::value::{DynTensor, Tensor, TensorElementType};
 
 use crate::failure::Failure;
+use crate::fixed::Fixed;
 use crate::graph::{LONG, ROWS};
 use crate::kv::{Kv, Lengths};
 use crate::layout::Integers;
@@ -19,8 +20,10 @@ pub(crate) struct Steps {
     pub(crate) loaded: Arc<Loaded>,
     binding: IoBinding,
     kv: Kv,
-    /// What the logits are written to, for so many rows of every sequence.
+    /// What the logits are written to, for so many rows of every sequence; `None` where something else is bound.
     logits: Option<(usize, DynTensor)>,
+    /// For steps of one token, where the device records them.
+    fixed: Option<Fixed>,
     sequences: usize,
     context: usize,
 }
@@ -67,6 +70,7 @@ impl Steps {
             binding: loaded.runner.binding()?,
             kv: Kv::new(&loaded, sequences),
             logits: None,
+            fixed: None,
             loaded,
             sequences,
             context,
@@ -86,6 +90,10 @@ impl Steps {
             context: self.context,
         };
         self.kv.bind(&loaded, &mut self.binding, lengths)?;
+        if loaded.captures && step.n == 1 {
+            return self.run_fixed(step, cancel);
+        }
+        self.fixed.iter_mut().for_each(Fixed::unbind);
         self.bind_integers(&layout.input_ids, &step.ids, step.n)?;
         if let Some(mask) = &layout.attention_mask {
             self.bind_integers(mask, &step.mask, total)?;
@@ -109,6 +117,23 @@ impl Steps {
         self.read_logits()
     }
 
+    /// A step of one token through buffers that stay where they are.
+    fn run_fixed(&mut self, step: &Step, cancel: &Cancel) -> Result<Vec<f32>, Failure> {
+        let capacity = self.kv.capacity();
+        let fixed = match self.fixed.take() {
+            Some(fixed) if fixed.capacity() == capacity => fixed,
+            _ => Fixed::new(&self.loaded, self.sequences, capacity)?,
+        };
+        let fixed = self.fixed.insert(fixed);
+        // What another run has bound since is gone from its place.
+        self.logits = None;
+        fixed.bind(&self.loaded, &mut self.binding)?;
+        fixed.write(&self.loaded, step)?;
+        let (runner, recording) = (&self.loaded.runner, fixed.recording());
+        runner.run_recorded(&self.binding, recording, cancel, |_| ())?;
+        numbers(&fixed.read_logits(&self.loaded)?)
+    }
+
     /// Rows of logits that a run gives for each sequence.
     pub(crate) fn n_rows(&self, step: &Step) -> usize {
         let layout = &self.loaded.layout;
@@ -127,16 +152,8 @@ impl Steps {
         values: &[i64],
         columns: usize,
     ) -> Result<(), Failure> {
-        let shape = [self.sequences, columns];
-        if input.element == TensorElementType::Int32 {
-            let values: Vec<i32> = values.iter().map(|&value| value as i32).collect();
-            let values = Tensor::from_array((shape, values))?;
-            self.binding.bind_input(input.name.as_str(), &values)?;
-        } else {
-            let values = Tensor::from_array((shape, values.to_vec()))?;
-            self.binding.bind_input(input.name.as_str(), &values)?;
-        }
-        Ok(())
+        let values = integers(input.element, self.sequences, columns, values)?;
+        Ok(self.binding.bind_input(input.name.as_str(), &values)?)
     }
 
     /// They are looked at here, so that is where they are brought to, wherever they were computed.
@@ -158,19 +175,41 @@ impl Steps {
     }
 
     fn read_logits(&self) -> Result<Vec<f32>, Failure> {
-        let Some((_, logits)) = &self.logits else {
-            return Ok(Vec::new());
-        };
-        Ok(match self.loaded.layout.logits.element {
-            TensorElementType::Float16 => {
-                let (_, values) = logits.try_extract_tensor::<f16>()?;
-                values.iter().map(|value| value.to_f32()).collect()
-            }
-            TensorElementType::Bfloat16 => {
-                let (_, values) = logits.try_extract_tensor::<bf16>()?;
-                values.iter().map(|value| value.to_f32()).collect()
-            }
-            _ => logits.try_extract_tensor::<f32>()?.1.to_vec(),
-        })
+        match &self.logits {
+            Some((_, logits)) => numbers(logits),
+            None => Ok(Vec::new()),
+        }
     }
+}
+
+/// A matrix of integers in the host's memory.
+pub(crate) fn integers(
+    element: TensorElementType,
+    rows: usize,
+    columns: usize,
+    values: &[i64],
+) -> Result<DynTensor, Failure> {
+    let shape = [rows, columns];
+    Ok(match element {
+        TensorElementType::Int32 => {
+            let values: Vec<i32> = values.iter().map(|&value| value as i32).collect();
+            Tensor::from_array((shape, values))?.upcast()
+        }
+        _ => Tensor::from_array((shape, values.to_vec()))?.upcast(),
+    })
+}
+
+/// The elements of a tensor of floats in the host's memory.
+fn numbers(tensor: &DynTensor) -> Result<Vec<f32>, Failure> {
+    Ok(match tensor.data_type() {
+        TensorElementType::Float16 => {
+            let (_, values) = tensor.try_extract_tensor::<f16>()?;
+            values.iter().map(|value| value.to_f32()).collect()
+        }
+        TensorElementType::Bfloat16 => {
+            let (_, values) = tensor.try_extract_tensor::<bf16>()?;
+            values.iter().map(|value| value.to_f32()).collect()
+        }
+        _ => tensor.try_extract_tensor::<f32>()?.1.to_vec(),
+    })
 }

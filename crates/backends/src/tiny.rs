@@ -1,4 +1,4 @@
-//! Two graphs of one node, which double and cut keys and values where they lie: on the device, without a way to the host.
+//! Graphs of one node, for what is to be done with tensors where they lie: on the device, without a way to the host.
 
 use ort::value::TensorElementType;
 use prost::Message;
@@ -11,13 +11,15 @@ pub(crate) const Y: &str = "y";
 /// How long what is kept is: one integer.
 pub(crate) const LENGTH: &str = "length";
 
-/// Which of the two.
+/// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Tiny {
     /// `y = Concat(x, x)` along positions. What is in the second half does not matter, but that it is finite.
     Double,
     /// `y = x[:, :, from:length]`.
     Cut,
+    /// `y = x`: from the host to the device, or back, as they are bound.
+    Copy,
 }
 
 impl Tiny {
@@ -26,6 +28,7 @@ impl Tiny {
         match self {
             Self::Double => double(element),
             Self::Cut => cut(element),
+            Self::Copy => copy(element),
         }
     }
 }
@@ -38,7 +41,7 @@ fn double(element: TensorElementType) -> Vec<u8> {
         attribute: vec![IntAttribute::new("axis", 2)],
         name: None,
     };
-    model(&[node], element, &[])
+    model(&node, element, &[])
 }
 
 fn cut(element: TensorElementType) -> Vec<u8> {
@@ -49,37 +52,39 @@ fn cut(element: TensorElementType) -> Vec<u8> {
         attribute: Vec::new(),
         name: None,
     };
-    model(&[node], element, &["from", LENGTH, "axis"])
+    model(&node, element, &["from", LENGTH, "axis"])
 }
 
-/// A model of these nodes from `x` and integers to `y`.
-fn model(nodes: &[Node], element: TensorElementType, integers: &[&str]) -> Vec<u8> {
-    const FOUR: [&str; 4] = ["batch", "heads", "positions", "width"];
-    let element = number(element);
-    let value = |name, dims| Value {
+fn copy(element: TensorElementType) -> Vec<u8> {
+    let node = Node {
+        input: vec![X.into()],
+        output: vec![Y.into()],
+        op_type: Some("Identity".into()),
+        attribute: Vec::new(),
+        name: None,
+    };
+    model(&node, element, &[])
+}
+
+/// A model of this node from `x` and integers to `y`.
+fn model(node: &Node, element: TensorElementType, integers: &[&str]) -> Vec<u8> {
+    let value = |name, element| Value {
         name,
-        element,
-        dims,
+        element: number(element),
+        dims: None,
     };
     let mut graph = Vec::new();
-    for node in nodes {
-        put(&mut graph, 1, &node.encode_to_vec());
-    }
+    put(&mut graph, 1, &node.encode_to_vec());
     put(&mut graph, 2, b"inhouse");
-    put(&mut graph, 11, &value(X, &FOUR).encode());
+    put(&mut graph, 11, &value(X, element).encode());
     for name in integers {
-        let input = Value {
-            name,
-            element: number(TensorElementType::Int64),
-            dims: &["one"],
-        };
-        put(&mut graph, 11, &input.encode());
+        put(
+            &mut graph,
+            11,
+            &value(name, TensorElementType::Int64).encode(),
+        );
     }
-    put(
-        &mut graph,
-        12,
-        &value(Y, &["batch", "heads", "kept", "width"]).encode(),
-    );
+    put(&mut graph, 12, &value(Y, element).encode());
     let mut opset = Vec::new();
     put_varint(&mut opset, 2 << 3); // version
     put_varint(&mut opset, 17);
@@ -91,12 +96,13 @@ fn model(nodes: &[Node], element: TensorElementType, integers: &[&str]) -> Vec<u
     model
 }
 
-/// `TensorProto.DataType`: the numbers that keys and values come in.
+/// `TensorProto.DataType`: of integers, and of what keys, values and logits come in.
 fn number(element: TensorElementType) -> u64 {
     match element {
         TensorElementType::Float32 => 1,
         TensorElementType::Uint8 => 2,
         TensorElementType::Int8 => 3,
+        TensorElementType::Int32 => 6,
         TensorElementType::Int64 => 7,
         TensorElementType::Float16 => 10,
         TensorElementType::Bfloat16 => 16,

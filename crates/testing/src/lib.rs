@@ -24,6 +24,8 @@
 
 mod answer;
 mod http;
+#[cfg(feature = "onnxruntime")]
+pub mod onnxruntime;
 mod serve;
 mod upstream;
 

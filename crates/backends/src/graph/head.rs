@@ -27,12 +27,12 @@ pub(super) fn prune(graph: &Graph, logits: &str, changes: &mut Changes) {
     changes.add_input(&Value {
         name: ROWS,
         element: INT64,
-        dims: &[N_ROWS],
+        dims: Some(&[N_ROWS]),
     });
     changes.replace_output(&Value {
         name: logits,
         element: element.to_onnx() as u64,
-        dims: &["inhouse.batch", N_ROWS, "inhouse.vocabulary"],
+        dims: Some(&["inhouse.batch", N_ROWS, "inhouse.vocabulary"]),
     });
     let gather = Node {
         input: vec![head.hidden.to_owned(), ROWS.to_owned()],

@@ -26,7 +26,7 @@ pub(super) fn choose(graph: &Graph, changes: &mut Changes) -> Option<usize> {
         changes.add_input(&Value {
             name: LONG,
             element: BOOL,
-            dims: &[],
+            dims: Some(&[]),
         });
     }
     original_length

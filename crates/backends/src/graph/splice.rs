@@ -202,23 +202,25 @@ pub(crate) struct Value<'a> {
     pub(crate) name: &'a str,
     /// `TensorProto.DataType`.
     pub(crate) element: u64,
-    /// For each dimension the name of its length; none for a scalar.
-    pub(crate) dims: &'a [&'a str],
+    /// For each dimension the name of its length; none for a scalar. `None` says nothing of them.
+    pub(crate) dims: Option<&'a [&'a str]>,
 }
 
 impl Value<'_> {
     /// `ValueInfoProto { name = 1, type = 2: TypeProto { tensor_type = 1: { elem_type = 1, shape = 2: { dim = 1 } } } }`
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut shape = Vec::new();
-        for dim in self.dims {
-            let mut named = Vec::new();
-            put(&mut named, 2, dim.as_bytes()); // dim_param
-            put(&mut shape, 1, &named);
-        }
         let mut tensor = Vec::new();
         put_varint(&mut tensor, 1 << 3);
         put_varint(&mut tensor, self.element);
-        put(&mut tensor, 2, &shape);
+        if let Some(dims) = self.dims {
+            let mut shape = Vec::new();
+            for dim in dims {
+                let mut named = Vec::new();
+                put(&mut named, 2, dim.as_bytes()); // dim_param
+                put(&mut shape, 1, &named);
+            }
+            put(&mut tensor, 2, &shape);
+        }
         let mut of_type = Vec::new();
         put(&mut of_type, 1, &tensor);
         let mut value = Vec::new();
@@ -370,7 +372,7 @@ mod tests {
         changes.add_input(&Value {
             name: "rows",
             element: 7,
-            dims: &["rows"],
+            dims: Some(&["rows"]),
         });
         let new = Model::from_bytes(Bytes::from(changes.apply(&before).unwrap())).unwrap();
         let nodes = &new.graph.nodes;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use inhouse_engine::{Cancel, EngineError, ErrorKind};
 use inhouse_onnx::{LoadErrorKind, Model};
-use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::IoBinding;
-use ort::value::{Tensor, TensorElementType};
+use ort::value::{DynTensor, Tensor, TensorElementType};
 
 use crate::device::Device;
 use crate::failure::Failure;
@@ -162,6 +162,11 @@ impl Loaded {
                     values,
                 )?;
             }
+        }
+        for past in &layout.pasts {
+            let shape = [matrices.rows, past.heads, 0, past.width].map(|dim| dim as i64);
+            let nothing = DynTensor::new(&Allocator::default(), past.element, shape)?;
+            binding.bind_input(past.name.as_str(), &nothing)?;
         }
         let pooled = layout.pooled.as_ref().filter(|_| !tokens_wanted);
         let is_pooled = pooled.is_some();

@@ -23,6 +23,8 @@ pub(super) struct Layout {
     pub(super) mask: Option<Integers>,
     pub(super) types: Option<Integers>,
     pub(super) positions: Option<Integers>,
+    /// Keys and values of what came before: nothing did.
+    pub(super) pasts: Vec<Past>,
     /// The output with a vector for each token.
     pub(super) tokens: Option<String>,
     /// The output with a vector for each text.
@@ -33,6 +35,15 @@ pub(super) struct Layout {
     pub(super) length: Option<usize>,
 }
 
+/// An input that decoders have, and encoders made of them.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    pub(super) name: String,
+    pub(super) element: TensorElementType,
+    pub(super) heads: usize,
+    pub(super) width: usize,
+}
+
 impl Layout {
     /// Reads the inputs and outputs of `session`.
     ///
@@ -40,8 +51,10 @@ impl Layout {
     /// An input that nobody here knows what to put into, or no output to read.
     pub(super) fn of(session: &Session) -> Result<Self, EngineError> {
         let known = [IDS, MASK, TYPES, POSITIONS];
+        let pasts: Vec<Past> = session.inputs().iter().filter_map(past).collect();
+        let is_past = |name: &str| pasts.iter().any(|past| past.name == name);
         let mut names = session.inputs().iter().map(Outlet::name);
-        if let Some(strange) = names.find(|name| !known.contains(name)) {
+        if let Some(strange) = names.find(|name| !known.contains(name) && !is_past(name)) {
             return Err(unsupported(format!(
                 "the graph has an input {strange:?}, and there is nothing to put into it"
             )));
@@ -59,6 +72,7 @@ impl Layout {
             mask: integers(session, MASK)?,
             types: integers(session, TYPES)?,
             positions: integers(session, POSITIONS)?,
+            pasts,
             tokens: tokens(session),
             pooled: output(session, POOLED, 2),
             one_by_one: batch.is_some(),
@@ -77,13 +91,35 @@ impl Layout {
         if self.tokens.is_some() || self.pooled.is_some() {
             return Ok(());
         }
-        let given: Vec<&str> = session.outputs().iter().map(Outlet::name).collect();
+        const SHOWN: usize = 5;
+        let given = session.outputs().iter().map(Outlet::name);
+        let given: Vec<&str> = given.take(SHOWN).collect();
+        let more = match session.outputs().len() > SHOWN {
+            true => " ..",
+            false => "",
+        };
         Err(unsupported(format!(
-            "the graph has none of the outputs {}, {POOLED}; it has {}",
+            "the graph has none of the outputs {}, {POOLED}, as encoders do; it has {}{more}",
             TOKENS.join(", "),
             given.join(", ")
         )))
     }
+}
+
+fn past(input: &Outlet) -> Option<Past> {
+    let shape = input.dtype().tensor_shape()?;
+    let size = |at: usize| {
+        usize::try_from(*shape.get(at)?)
+            .ok()
+            .filter(|&size| size > 0)
+    };
+    let is_past = input.name().starts_with("past") && shape.len() == 4;
+    is_past.then_some(Past {
+        name: input.name().to_owned(),
+        element: input.dtype().tensor_type()?,
+        heads: size(1)?,
+        width: size(3)?,
+    })
 }
 
 /// Sizes of the ids that are not left open: how many texts, how long.

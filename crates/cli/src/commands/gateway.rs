@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::Context as _;
-use inhouse::{Compute, FindModel, LedgerAt, ModelRouter, Options, runtime_search};
+use inhouse::{Compute, FindModel, LedgerAt, ModelRouter, Options};
 use inhouse_chat::BoxError;
 use inhouse_engine::KvType;
 use tokio::runtime::{self, Handle};
@@ -112,7 +112,6 @@ impl Gateway {
 
 fn compute_options(compute: ComputeFlags, context: &Context) -> anyhow::Result<Compute> {
     let settings = &context.settings;
-    let here = std::env::current_dir().context("the working directory cannot be read")?;
     Ok(Compute {
         threads: compute.threads.map(usize::from),
         isa: settings.isa,
@@ -123,7 +122,7 @@ fn compute_options(compute: ComputeFlags, context: &Context) -> anyhow::Result<C
         },
         packed: settings.packed.for_loading(),
         available_memory: Some(machine::memory().available_bytes),
-        runtime: Some(runtime_search(&ProcessEnv, &settings.home, &here)),
+        runtime: Some(settings.runtimes()?),
     })
 }
 

@@ -8,6 +8,7 @@ mod estimates;
 mod farther;
 mod keys;
 mod local_only;
+mod onnxruntime;
 mod relays;
 mod requests;
 mod support;

@@ -350,3 +350,6 @@ impl fmt::Debug for Embeddings {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ mod computed;
 mod config;
 mod convert;
 mod doctor;
+mod embed;
 mod gateway;
 mod ledger;
 mod list;
@@ -57,6 +58,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Chat(chat::ChatArgs),
+    Embed(embed::EmbedArgs),
     Pull(pull::PullArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
@@ -98,6 +100,7 @@ pub(crate) fn run(cli: Cli, env: &dyn Env) -> anyhow::Result<ExitCode> {
     };
     match cli.command {
         Command::Chat(args) => chat::run(args, &context()?),
+        Command::Embed(args) => embed::run(args, &context()?),
         Command::Pull(args) => pull::run(args, &context()?),
         Command::List(args) => list::run(args, &context()?),
         Command::Show(args) => show::run(args, &context()?),

@@ -56,7 +56,8 @@ impl Layout {
         let mut names = session.inputs().iter().map(Outlet::name);
         if let Some(strange) = names.find(|name| !known.contains(name) && !is_past(name)) {
             return Err(unsupported(format!(
-                "the graph has an input {strange:?}, and there is nothing to put into it"
+                "the graph has an input {strange:?}, and there is nothing to put into it; encoders take {}",
+                known.join(", ")
             )));
         }
         let ids = integers(session, IDS)?;

@@ -6,6 +6,7 @@ use crate::support::User;
 
 const COMMANDS: &[&str] = &[
     "chat",
+    "embed",
     "pull",
     "list",
     "show",

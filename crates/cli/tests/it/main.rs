@@ -6,6 +6,7 @@
 mod bad_input;
 mod chat;
 mod cli_docs;
+mod embed;
 mod gateway;
 mod gateway_config;
 mod gateway_ledger;

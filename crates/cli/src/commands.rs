@@ -3,6 +3,7 @@
 mod backend_flags;
 mod bench;
 mod chat;
+mod compare;
 mod completions;
 mod computed;
 mod config;
@@ -18,6 +19,7 @@ mod perplexity;
 mod prices;
 mod providers;
 mod pull;
+mod random;
 mod receipts;
 mod rm;
 mod route;
@@ -75,6 +77,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Perplexity(perplexity::PerplexityArgs),
     Verify(verify::VerifyArgs),
+    Compare(compare::CompareArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -117,6 +120,7 @@ pub(crate) fn run(cli: Cli, env: &dyn Env) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(args, &context()?),
         Command::Perplexity(args) => perplexity::run(args, &context()?),
         Command::Verify(args) => verify::run(args, &context()?),
+        Command::Compare(args) => compare::run(args, &context()?),
         Command::Doctor(args) => doctor::run(args, &context()?),
         // Without settings: a package is built where there is no home.
         Command::Completions(args) => completions::run(args, &Output),

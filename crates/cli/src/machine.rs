@@ -93,6 +93,47 @@ pub(crate) fn peak_memory() -> Option<u64> {
     None
 }
 
+/// The most memory this process has resident from some moment on.
+pub(crate) struct PeakMemory {
+    /// Resident at that moment, where the system began anew to count then.
+    resident: Option<u64>,
+    /// What the process ever had before.
+    before: Option<u64>,
+}
+
+impl PeakMemory {
+    pub(crate) fn start() -> Self {
+        let before = peak_memory();
+        // Linux forgets its mark when it is told so. It does for no one but the process itself.
+        let forgotten = std::fs::write("/proc/self/clear_refs", "5").is_ok();
+        Self {
+            resident: status_bytes("VmRSS:").filter(|_| forgotten),
+            before,
+        }
+    }
+
+    /// The most since then; `None` where the system tells of the whole process alone and there was more before.
+    pub(crate) fn most(&self) -> Option<u64> {
+        if self.resident.is_some() {
+            return status_bytes("VmHWM:");
+        }
+        peak_memory().filter(|most| Some(*most) > self.before)
+    }
+
+    /// The most since then beyond what there was then.
+    pub(crate) fn added(&self) -> Option<u64> {
+        Some(status_bytes("VmHWM:")?.saturating_sub(self.resident?))
+    }
+}
+
+/// A figure that Linux keeps of this process.
+fn status_bytes(name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
 /// What share of one core this process uses for so long, where the system tells.
 pub(crate) fn share_of_a_core(during: Duration) -> Option<f64> {
     let (start, before) = (Instant::now(), processor_time()?);
@@ -173,6 +214,20 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_peak_is_not_an_earlier_one() {
+        const SIZE: u64 = 64 << 20;
+        let first = PeakMemory::start();
+        drop(std::hint::black_box(vec![1_u8; SIZE as usize]));
+        if cfg!(target_os = "linux") {
+            // The system counts roughly, and other tests run meanwhile.
+            assert!(first.added().is_some_and(|bytes| bytes > SIZE / 2));
+            assert!(first.most() >= first.added());
+            let second = PeakMemory::start();
+            assert!(second.added().is_some_and(|bytes| bytes < SIZE / 2));
+        }
+    }
 
     #[test]
     fn the_machine_has_threads_and_memory() {

@@ -7,18 +7,21 @@ mod workload;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use inhouse_backends::{Choice, Options};
 use inhouse_engine::{Backend, Cancel};
 use inhouse_kernels::{Isa, Kernels};
 
 use self::figure::Figure;
-use self::report::{Batch, Limits, Line, Report, Sampling, table};
-use self::workload::{Random, Run};
+use self::report::{Batch, Limits, Line, Report, Sampling};
+use self::workload::Run;
 use super::Context;
-use super::backend_flags::{BackendFlag, RuntimeFlags};
-use super::model_flags::{self, ComputeFlags, DEFAULT_MODEL};
+use super::backend_flags::RuntimeFlags;
+use super::computed::{Computed, Told};
+use super::model_flags::{self, ComputeFlags, DEFAULT_MODEL, Located};
+use super::random::Random;
 use crate::failure::Interrupted;
-use crate::machine::{self, Meter, Rates};
+use crate::machine::{self, Meter, PeakMemory, Rates};
 
 /// Time a model, each figure beside its share of what this machine can do
 ///
@@ -54,25 +57,75 @@ pub(crate) struct BenchArgs {
     /// Leave out what the machine can do, and with it the shares: for counting instructions
     #[arg(long)]
     no_limits: bool,
-    /// What computes; auto: the native engine what it knows, unless --ep names a GPU, and ONNX Runtime the rest
+    /// What computes; auto: the native engine what it knows, unless --ep names a GPU, and ONNX Runtime the rest; both: one
+    /// after the other, side by side
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
-    backend: BackendFlag,
+    backend: BenchBackend,
     #[command(flatten)]
     compute: ComputeFlags,
-    /// Print JSON: figures of several runs are objects of median, min and max
+    /// Print JSON: figures of several runs are objects of median, min and max; of both backends a list
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     runtime: RuntimeFlags,
 }
 
+/// Values of `--backend`.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum BenchBackend {
+    Auto,
+    Native,
+    #[value(name = "onnxruntime")]
+    OnnxRuntime,
+    Both,
+}
+
+impl BenchBackend {
+    /// What is timed, one after the other.
+    fn choices(self) -> &'static [Choice] {
+        match self {
+            Self::Auto => &[Choice::Auto],
+            Self::Native => &[Choice::Native],
+            Self::OnnxRuntime => &[Choice::OnnxRuntime],
+            Self::Both => &[Choice::Native, Choice::OnnxRuntime],
+        }
+    }
+}
+
 pub(super) fn run(args: BenchArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let options = model_flags::options(args.backend, args.compute, &args.runtime, context)?;
+    let choices = args.backend.choices();
+    // Of both, it is ONNX Runtime that flags about it are for.
+    let last = choices.last().copied().unwrap_or_default();
+    let mut options = model_flags::options(last, args.compute, &args.runtime, context)?;
     let located = model_flags::locate(&args.model, context)?;
+    let mut reports = Vec::new();
+    for &choice in choices {
+        options.backend = choice;
+        reports.push(measure(&located, &options, &args, context)?);
+    }
+    match reports.as_slice() {
+        [report] if args.json => context.out.json(report)?,
+        reports if args.json => context.out.json(&reports)?,
+        reports => report::show(reports, context)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(
+    located: &Located,
+    options: &Options,
+    args: &BenchArgs,
+    context: &Context,
+) -> anyhow::Result<Report> {
+    let memory = PeakMemory::start();
     let started = Instant::now();
-    let loaded = model_flags::load(&located.folder, &options)?;
+    let loaded = model_flags::load(&located.folder, options)?;
     let model = loaded.as_ref();
     let load_s = started.elapsed().as_secs_f64();
+    let mut told = Told::default();
+    if !args.json {
+        told.tell(model, context.terminal);
+    }
     let isa = context.settings.isa.unwrap_or_else(Isa::best);
     let kernels = Kernels::new(isa).unwrap_or_else(Kernels::best);
     let cancel = Cancel::new();
@@ -80,9 +133,9 @@ pub(super) fn run(args: BenchArgs, context: &Context) -> anyhow::Result<ExitCode
     let work = || -> anyhow::Result<Report> {
         workload::one(model, &[0], 0, &cancel)?;
         let load_to_first_token_s = started.elapsed().as_secs_f64();
-        let timed = time(model, &args, kernels, &cancel)?;
-        let mut report = timed.report(model, &args);
-        report.model = located.name;
+        let timed = time(model, args, kernels, &memory, &cancel)?;
+        let mut report = timed.report(model, args);
+        report.model.clone_from(&located.name);
         report.load_s = Figure::of([load_s], 3);
         report.load_to_first_token_s = Figure::of([load_to_first_token_s], 3);
         Ok(report)
@@ -91,17 +144,10 @@ pub(super) fn run(args: BenchArgs, context: &Context) -> anyhow::Result<ExitCode
     if interrupted {
         return Err(Interrupted.into());
     }
-    let report = report?;
-    if args.json {
-        context.out.json(&report)?;
-    } else {
-        context.out.line(report.heading())?;
-        context.out.table(&table(&report))?;
-        if let Some(limits) = &report.limits {
-            context.out.line(limits.describe())?;
-        }
+    if !args.json {
+        told.tell(model, context.terminal);
     }
-    Ok(ExitCode::SUCCESS)
+    report
 }
 
 /// All that was timed.
@@ -121,9 +167,12 @@ fn time(
     model: &dyn Backend,
     args: &BenchArgs,
     kernels: Kernels,
+    memory: &PeakMemory,
     cancel: &Cancel,
 ) -> anyhow::Result<Timed> {
     let info = model.info();
+    // The processor's limits are none of another device's.
+    let has_limits = info.execution_providers.iter().all(|name| name == "cpu");
     let mut random = Random(0);
     let mut timed = Timed {
         runs: vec![Vec::new(); args.prompt.len()],
@@ -148,8 +197,8 @@ fn time(
                 .push(workload::together(model, &prompts, args.new, cancel)?);
         }
         // The meter's memory is not the model's: the peak is looked at before there is one, when all has run once.
-        timed.peak_memory = timed.peak_memory.or_else(machine::peak_memory);
-        if args.no_limits {
+        timed.peak_memory = timed.peak_memory.or_else(|| memory.most());
+        if args.no_limits || !has_limits {
             continue;
         }
         let meter = match &meter {
@@ -195,8 +244,7 @@ impl Timed {
             version: env!("CARGO_PKG_VERSION"),
             model: String::new(),
             processor: machine::processor().name,
-            backend: info.backend,
-            computed_by: info.computed_by,
+            computed: Computed::of(model),
             isa: info.isa,
             threads: info.threads,
             new_tokens: args.new,
@@ -216,7 +264,7 @@ impl Timed {
                 share_of_token: figure::rounded(self.sampling_s / token_s, 5),
             },
             idle_share_of_core: self.idle_share.map(|share| figure::rounded(share, 4)),
-            limits: (!args.no_limits).then(|| Limits::of(&self.limits)),
+            limits: (!self.limits.is_empty()).then(|| Limits::of(&self.limits)),
             lines,
             batch,
         }

@@ -23,6 +23,7 @@ const COMMANDS: &[&str] = &[
     "bench",
     "perplexity",
     "verify",
+    "compare",
     "doctor",
     "completions",
 ];

@@ -12,6 +12,7 @@ mod gateway_config;
 mod gateway_ledger;
 mod measure;
 mod models;
+mod onnxruntime;
 mod packed;
 mod runtime;
 mod smollm2;

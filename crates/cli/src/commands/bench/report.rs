@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::figure::{Figure, rounded};
+use crate::commands::Context;
+use crate::commands::computed::Computed;
 use crate::machine::Rates;
 use crate::output::{Align, Table};
 
@@ -13,8 +15,8 @@ pub(super) struct Report {
     pub(super) version: &'static str,
     pub(super) model: String,
     pub(super) processor: String,
-    pub(super) backend: &'static str,
-    pub(super) computed_by: String,
+    #[serde(flatten)]
+    pub(super) computed: Computed,
     pub(super) isa: Option<&'static str>,
     pub(super) threads: usize,
     pub(super) new_tokens: u32,
@@ -89,18 +91,109 @@ impl Limits {
     }
 }
 
-impl Report {
-    /// What was run where, for people.
-    pub(super) fn heading(&self) -> String {
-        format!(
-            "{}: {}, {} threads, {}; new {}, runs {}",
-            self.model, self.processor, self.threads, self.computed_by, self.new_tokens, self.runs
-        )
+/// The figures for people: one backend's with their spread, or two backends' side by side.
+pub(super) fn show(reports: &[Report], context: &Context) -> anyhow::Result<()> {
+    for report in reports {
+        context.out.line(report.heading())?;
+    }
+    match reports {
+        [one] => context.out.table(&alone(one))?,
+        reports => context.out.table(&side_by_side(reports))?,
+    }
+    if let Some(limits) = reports.iter().find_map(|report| report.limits.as_ref()) {
+        context.out.line(limits.describe())?;
+    }
+    Ok(())
+}
+
+/// A figure as it is shown.
+struct Row {
+    name: String,
+    figure: Figure,
+    digits: usize,
+    /// Of the limit, for figures that have one.
+    share: Option<Option<Figure>>,
+}
+
+impl Row {
+    fn new(name: impl Into<String>, figure: Figure, digits: usize) -> Self {
+        Self {
+            name: name.into(),
+            figure,
+            digits,
+            share: None,
+        }
+    }
+
+    fn of_limit(self, share: Option<Figure>) -> Self {
+        Self {
+            share: Some(share),
+            ..self
+        }
+    }
+
+    fn show(&self, value: f64) -> String {
+        let digits = self.digits;
+        match value.is_nan() {
+            true => "-".to_owned(),
+            false => format!("{value:.digits$}"),
+        }
     }
 }
 
-/// The figures for people.
-pub(super) fn table(report: &Report) -> Table {
+impl Report {
+    /// What was run where.
+    fn heading(&self) -> String {
+        let by = &self.computed.computed_by;
+        format!(
+            "{}: {}, {} threads, {by}; new {}, runs {}",
+            self.model, self.processor, self.threads, self.new_tokens, self.runs
+        )
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for line in &self.lines {
+            let tokens = line.prompt_tokens;
+            let prefill = Row::new(format!("prefill {tokens}, tokens/s"), line.prefill_tok_s, 1);
+            let decode = Row::new(
+                format!("decode after {tokens}, tokens/s"),
+                line.decode_tok_s,
+                1,
+            );
+            rows.push(prefill.of_limit(line.prefill_share));
+            rows.push(Row::new(
+                format!("first token of {tokens}, s"),
+                line.ttft_s,
+                3,
+            ));
+            rows.push(decode.of_limit(line.decode_share));
+        }
+        if let Some(batch) = &self.batch {
+            let name = |what: &str| format!("{} together, {what}", batch.sequences);
+            let row = Row::new(name("tokens/s in all"), batch.tok_s, 1);
+            rows.push(row.of_limit(batch.share));
+            let ratio = Figure::of([batch.ratio_to_one], 2);
+            rows.push(Row::new(name("times one"), ratio, 2));
+        }
+        rows.push(Row::new("load, s", self.load_s, 2));
+        let first = self.load_to_first_token_s;
+        rows.push(Row::new("load to first token, s", first, 2));
+        rows.push(Row::new("peak memory, MiB", self.peak_rss_mb, 0));
+        let sampling = Figure::of([self.sampling.ms], 4);
+        rows.push(Row::new("sampling, ms", sampling, 3));
+        let percent = Figure::of([rounded(self.sampling.share_of_token * 100.0, 2)], 2);
+        rows.push(Row::new("sampling, % of a token", percent, 2));
+        if let Some(share) = self.idle_share_of_core {
+            let percent = Figure::of([share * 100.0], 2);
+            rows.push(Row::new("idle, % of a core", percent, 2));
+        }
+        rows
+    }
+}
+
+/// One backend, with the spread of its runs and shares of the limits.
+fn alone(report: &Report) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("", Left),
@@ -109,60 +202,44 @@ pub(super) fn table(report: &Report) -> Table {
         ("max", Right),
         ("of the limit", Right),
     ]);
-    let shown = |share: Option<Figure>| {
-        share.map_or("-".to_owned(), |share| {
-            format!("{:.0} %", share.median * 100.0)
-        })
-    };
-    let mut row = |name: String, figure: &Figure, digits: usize, share: Option<String>| {
-        let show = |value: f64| format!("{value:.digits$}");
-        table.row([
-            name,
-            show(figure.median),
-            show(figure.min),
-            show(figure.max),
-            share.unwrap_or_default(),
-        ]);
-    };
-    for line in &report.lines {
-        let tokens = line.prompt_tokens;
-        let name = format!("prefill {tokens}, tokens/s");
-        row(
-            name,
-            &line.prefill_tok_s,
-            1,
-            Some(shown(line.prefill_share)),
-        );
-        row(format!("first token of {tokens}, s"), &line.ttft_s, 3, None);
-        let name = format!("decode after {tokens}, tokens/s");
-        row(name, &line.decode_tok_s, 1, Some(shown(line.decode_share)));
+    for row in report.rows() {
+        let Figure { median, min, max } = row.figure;
+        let [median, min, max] = [median, min, max].map(|value| row.show(value));
+        let share = match row.share {
+            None => String::new(),
+            Some(None) => "-".to_owned(),
+            Some(Some(share)) => format!("{:.0} %", share.median * 100.0),
+        };
+        table.row([row.name, median, min, max, share]);
     }
-    if let Some(batch) = &report.batch {
-        let name = format!("{} together, tokens/s in all", batch.sequences);
-        row(name, &batch.tok_s, 1, Some(shown(batch.share)));
-        let name = format!("{} together, times one", batch.sequences);
-        row(name, &Figure::of([batch.ratio_to_one], 2), 2, None);
-    }
-    row("load, s".into(), &report.load_s, 2, None);
-    let first = &report.load_to_first_token_s;
-    row("load to first token, s".into(), first, 2, None);
-    row("peak memory, MiB".into(), &report.peak_rss_mb, 0, None);
-    let sampling = &report.sampling;
-    row(
-        "sampling, ms".into(),
-        &Figure::of([sampling.ms], 4),
-        3,
-        None,
-    );
-    let percent = Figure::of([rounded(sampling.share_of_token * 100.0, 2)], 2);
-    row("sampling, % of a token".into(), &percent, 2, None);
-    if let Some(share) = report.idle_share_of_core {
-        row(
-            "idle, % of a core".into(),
-            &Figure::of([share * 100.0], 2),
-            2,
-            None,
-        );
+    table
+}
+
+/// Medians of each backend, and the first's over the last's.
+fn side_by_side(reports: &[Report]) -> Table {
+    let names: Vec<&str> = reports
+        .iter()
+        .map(|report| report.computed.backend)
+        .collect();
+    let ratio = names.join(" / ");
+    let columns = names.iter().copied().chain([ratio.as_str()]);
+    let columns = columns.map(|name| (name, Align::Right));
+    let heading: Vec<_> = [("", Align::Left)].into_iter().chain(columns).collect();
+    let mut table = Table::new(&heading);
+    let rows: Vec<Vec<Row>> = reports.iter().map(Report::rows).collect();
+    let [first, .., last] = rows.as_slice() else {
+        return table;
+    };
+    for (index, row) in first.iter().enumerate() {
+        let medians = rows.iter().filter_map(|rows| rows.get(index));
+        let mut entries = vec![row.name.clone()];
+        entries.extend(medians.map(|row| row.show(row.figure.median)));
+        let ratio = last
+            .get(index)
+            .map(|last| row.figure.median / last.figure.median);
+        let ratio = ratio.filter(|ratio| ratio.is_finite());
+        entries.push(ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")));
+        table.row(entries);
     }
     table
 }

@@ -283,7 +283,7 @@ impl Encoder {
     ) -> Result<Vec<Vec<f32>>, EngineError> {
         let mut vectors = vec![Vec::new(); inputs.len()];
         let loaded = self.place.current();
-        for group in Groups::of(inputs, &loaded.layout, self.together) {
+        for group in Groups::of(inputs, &loaded, self.together) {
             let rows: Vec<&Encoded> = group.iter().map(|&at| &inputs[at]).collect();
             let made = self.compute_group(&rows, skipped, cancel)?;
             for (&at, vector) in group.iter().zip(made) {

@@ -1,12 +1,11 @@
-//! Encoders on ONNX Runtime: the recorded ones, folders of every form, graphs made on the spot, and what fails.
+//! Encoders on ONNX Runtime: the recorded ones, folders of every form, and what fails.
+
+mod made;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use inhouse_engine::LoadOptions;
-use inhouse_onnx::{
-    Attribute, AttributeValue, DataType, Dim, Graph, ModelMeta, Node, Tensor, ValueInfo, Writer,
-};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -432,286 +431,21 @@ fn options_that_do_not_fit_are_refused() {
     );
 }
 
-// === graphs ===
-
-/// A graph whose tokens have one number, their id, and what else of the inputs it takes.
-struct Made {
-    integers: DataType,
-    output: &'static str,
-    mask: bool,
-    types: bool,
-    positions: bool,
-    /// It has keys of what came before, and adds to each token how many there are.
-    past: bool,
-    shape: [Dim; 2],
-}
-
-impl Default for Made {
-    fn default() -> Self {
-        Self {
-            integers: DataType::I64,
-            output: "last_hidden_state",
-            mask: true,
-            types: false,
-            positions: false,
-            past: false,
-            shape: [Dim::Unknown, Dim::Unknown],
-        }
-    }
-}
-
-fn node(op: &str, inputs: &[&str], output: &str, attributes: Vec<(&str, i64)>) -> Node {
-    let int = |(name, value)| Attribute::new(name, AttributeValue::Int(value));
-    Node {
-        op_type: op.to_owned(),
-        inputs: inputs.iter().map(|&name| name.to_owned()).collect(),
-        outputs: vec![output.to_owned()],
-        attributes: attributes.into_iter().map(int).collect(),
-        ..Node::default()
-    }
-}
-
-impl Made {
-    /// A folder with this graph, whose tokens are averaged and not normalised.
-    fn folder(&self) -> TempDir {
-        let folder = copy("bert-mean", &["model.onnx", "modules.json", "config.json"]);
-        let modules = json!([
-            {"path": "", "type": "sentence_transformers.models.Transformer"},
-            {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
-        ]);
-        write(&folder, "modules.json", &modules);
-        let writer = Writer::create(folder.path(), "model.onnx").unwrap();
-        let meta = ModelMeta {
-            ir_version: 8,
-            opsets: vec![(String::new(), 17)],
-        };
-        writer.finish(meta, self.graph()).unwrap();
-        folder
-    }
-
-    fn graph(&self) -> Graph {
-        let takes = [
-            ("input_ids", true),
-            ("attention_mask", self.mask),
-            ("token_type_ids", self.types),
-            ("position_ids", self.positions),
-        ];
-        let inputs = takes.into_iter().filter(|(_, takes)| *takes);
-        let names: Vec<&str> = inputs.map(|(name, _)| name).collect();
-        let value = |name: &str, dtype, shape: &[Dim]| ValueInfo {
-            name: name.to_owned(),
-            dtype: Some(dtype),
-            shape: shape.to_vec(),
-        };
-        // The sum of the inputs, but the mask, which every row of a run shares its shape with.
-        let mut nodes = Vec::new();
-        let mut sum = "input_ids".to_owned();
-        for name in names
-            .iter()
-            .skip(1)
-            .filter(|name| **name != "attention_mask")
-        {
-            nodes.push(node(
-                "Add",
-                &[&sum, name],
-                &format!("with_{name}"),
-                Vec::new(),
-            ));
-            sum = format!("with_{name}");
-        }
-        if self.past {
-            nodes.push(node(
-                "Shape",
-                &["past_key_values.0.key"],
-                "sizes",
-                Vec::new(),
-            ));
-            nodes.push(node("Gather", &["sizes", "two"], "count", Vec::new()));
-            nodes.push(node("Add", &[&sum, "count"], "with_past", Vec::new()));
-            sum = "with_past".to_owned();
-        }
-        nodes.push(node("Cast", &[&sum], "numbers", vec![("to", 1)]));
-        nodes.push(node("Unsqueeze", &["numbers", "two"], "tokens", Vec::new()));
-        let (op, shape) = match self.output {
-            "sentence_embedding" => ("ReduceMax", vec![Dim::Unknown, Dim::Fixed(1)]),
-            _ => ("Identity", vec![Dim::Unknown, Dim::Unknown, Dim::Fixed(1)]),
-        };
-        let mut last = node(op, &["tokens"], self.output, Vec::new());
-        if op == "ReduceMax" {
-            let axes = Attribute::new("axes", AttributeValue::Ints(vec![1]));
-            let keep = Attribute::new("keepdims", AttributeValue::Int(0));
-            last.attributes = vec![axes, keep];
-        }
-        nodes.push(last);
-        let inputs = names
-            .iter()
-            .map(|name| value(name, self.integers, &self.shape));
-        let keys = [Dim::Unknown, Dim::Fixed(2), Dim::Unknown, Dim::Fixed(4)];
-        let past = [value("past_key_values.0.key", DataType::F32, &keys)].into_iter();
-        let two = Tensor::new("two", DataType::I64, [1], 2_i64.to_le_bytes().to_vec());
-        Graph {
-            name: "made".to_owned(),
-            nodes,
-            initializers: vec![two.unwrap()],
-            inputs: inputs.chain(past.filter(|_| self.past)).collect(),
-            outputs: vec![value(self.output, DataType::F32, &shape)],
-        }
-    }
-}
-
-/// "the cat" is [CLS] the cat [SEP]: 2, 111, 123, 3.
-const CAT: f32 = (2.0 + 111.0 + 123.0 + 3.0) / 4.0;
-/// "the" is 2, 111, 3, and "the cat the" 2, 111, 123, 111, 3.
-const TEXTS: [&str; 3] = ["the", "the cat", "the cat the"];
-const MEANS: [f32; 3] = [116.0 / 3.0, CAT, 350.0 / 5.0];
-
-fn check(made: &Made, expected: [f32; 3]) -> Encoder {
-    let encoder = open(made.folder().path());
-    let found = embed(&encoder, &TEXTS);
-    for (at, expected) in expected.iter().enumerate() {
-        assert_close(&found[at], &[*expected]);
-        assert_close(&embed(&encoder, &[TEXTS[at]])[0], &[*expected]);
-    }
-    encoder
-}
-
-#[test]
-fn graphs_take_their_inputs_as_they_want_them() {
-    check(&Made::default(), MEANS);
-    let narrow = Made {
-        integers: DataType::I32,
-        types: true,
-        ..Made::default()
-    };
-    check(&narrow, MEANS);
-    let without_mask = Made {
-        mask: false,
-        ..Made::default()
-    };
-    check(&without_mask, MEANS);
-    // The mean of the positions comes on top.
-    let positions = Made {
-        positions: true,
-        ..Made::default()
-    };
-    check(&positions, [MEANS[0] + 1.0, MEANS[1] + 1.5, MEANS[2] + 2.0]);
-    let past = Made {
-        past: true,
-        ..Made::default()
-    };
-    check(&past, MEANS);
-}
-
-#[test]
-fn graphs_of_a_fixed_size_are_filled_up() {
-    let one = Made {
-        shape: [Dim::Fixed(1), Dim::Unknown],
-        ..Made::default()
-    };
-    check(&one, MEANS);
-    let eight = Made {
-        shape: [Dim::Fixed(1), Dim::Fixed(8)],
-        ..Made::default()
-    };
-    let encoder = check(&eight, MEANS);
-    assert_eq!(encoder.max_tokens(), Some(8));
-}
-
-#[test]
-fn a_graph_that_pools_is_taken_at_its_word() {
-    let pools = Made {
-        output: "sentence_embedding",
-        ..Made::default()
-    };
-    check(&pools, [111.0, 123.0, 123.0]);
-    let folder = pools.folder();
-    fs::remove_file(folder.path().join("modules.json")).unwrap();
-    let encoder = open(folder.path());
-    assert_close(&embed(&encoder, &["the cat"])[0], &[123.0]);
-    assert!(
-        encoder.notes()[0].ends_with("as the graph gives them"),
-        "{:?}",
-        encoder.notes()
-    );
-    // What is before the text cannot be told from it any more.
-    write(
-        &folder,
-        "1_Pooling/config.json",
-        &json!({"include_prompt": false}),
-    );
-    let prompts = json!({"prompts": {"query": "the"}});
-    write(&folder, "config_sentence_transformers.json", &prompts);
-    let error = with_prompt(&open(folder.path()), "query", " cat").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnsupportedGraph, "{error}");
-}
-
-#[test]
-fn a_prompt_can_be_left_out_of_the_mean() {
-    let folder = Made::default().folder();
-    write(
-        &folder,
-        "1_Pooling/config.json",
-        &json!({"include_prompt": false}),
-    );
-    let prompts = json!({"prompts": {"query": "the "}});
-    write(&folder, "config_sentence_transformers.json", &prompts);
-    let encoder = open(folder.path());
-    let made = with_prompt(&encoder, "query", "cat").unwrap();
-    assert_close(&made, &[(123.0 + 3.0) / 2.0]);
-    assert_close(&with_prompt(&encoder, "", "the cat").unwrap(), &[CAT]);
-}
-
-#[test]
-fn an_output_of_another_name_is_taken_where_it_is_the_only_one() {
-    let named = |output| Made {
-        output,
-        ..Made::default()
-    };
-    check(&named("token_embeddings"), MEANS);
-    check(&named("output_0"), MEANS);
-    let error = refused(named("logits").folder().path());
-    assert_eq!(error.kind(), ErrorKind::UnsupportedGraph);
-    assert!(error.to_string().ends_with("it has logits"), "{error}");
-}
-
-#[test]
-fn graphs_that_nothing_can_be_put_into_are_refused() {
-    let check = |made: Made, change: &dyn Fn(&mut Graph), expected: &str| {
-        let folder = made.folder();
-        let mut graph = made.graph();
-        change(&mut graph);
-        let writer = Writer::create(folder.path(), "model.onnx").unwrap();
-        let meta = ModelMeta {
-            ir_version: 8,
-            opsets: vec![(String::new(), 17)],
-        };
-        writer.finish(meta, graph).unwrap();
-        let error = refused(folder.path());
-        assert_eq!(error.kind(), ErrorKind::UnsupportedGraph, "{error}");
-        assert!(error.to_string().contains(expected), "{error}");
-    };
-    let another = |graph: &mut Graph| {
-        let mut input = graph.inputs[0].clone();
-        input.name = "pixel_values".to_owned();
-        graph.inputs.push(input);
-    };
-    check(Made::default(), &another, "\"pixel_values\"");
-    let floats = |graph: &mut Graph| graph.inputs[1].dtype = Some(DataType::F32);
-    check(Made::default(), &floats, "\"attention_mask\"");
-    let two = Made {
-        shape: [Dim::Fixed(2), Dim::Unknown],
-        ..Made::default()
-    };
-    check(two, &|_| {}, "a fixed number of texts");
-    let unmasked = Made {
-        shape: [Dim::Unknown, Dim::Fixed(8)],
-        mask: false,
-        ..Made::default()
-    };
-    check(unmasked, &|_| {}, "texts of one length");
-}
-
 // === stopping and failing ===
+
+#[test]
+fn threads_share_an_encoder() {
+    let encoder = open(&testdata("bert-mean"));
+    let expected = embed(&encoder, &[TEXT]);
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| embed(&encoder, &[TEXT])))
+            .collect();
+        for one in all {
+            assert_eq!(one.join().unwrap(), expected);
+        }
+    });
+}
 
 #[test]
 fn a_flag_ends_it() {

@@ -1,5 +1,8 @@
 //! `inhouse doctor`: what this machine is, and what would run on it.
 
+mod backend;
+mod onnxruntime;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,6 +13,7 @@ use inhouse_kernels::{Isa, Kernels, Pool};
 use inhouse_models::{Installed, RealSystem, State, System};
 use serde::Serialize;
 
+use self::onnxruntime::OnnxRuntime;
 use super::packed::{self, Pack};
 use super::{Context, store};
 use crate::machine::{self, Bandwidth, Memory, Meter, MultiplyAdds, Processor};
@@ -19,7 +23,7 @@ use crate::output::{Align, Table, bytes, count};
 const TOKENS: usize = 4096;
 const MEMORY_HEADING: &str = "with 4096 tokens";
 
-/// Show this machine, how fast its memory is, and which models would run on it
+/// Show this machine, how fast its memory is, what ONNX Runtime can do on it, and which models would run
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
     /// Print JSON
@@ -39,6 +43,7 @@ struct Report {
     hub_cache: Folder,
     packed: Packed,
     offline: bool,
+    onnxruntime: OnnxRuntime,
     models: Vec<Model>,
 }
 
@@ -72,8 +77,9 @@ struct Model {
     /// Weights and a conversation of [`TOKENS`] tokens.
     memory_bytes: u64,
     fits: bool,
-    /// What would compute it.
-    backend: &'static str,
+    /// What would compute it by itself; `None` where nothing would.
+    backend: Option<&'static str>,
+    execution_provider: Option<&'static str>,
     /// Decoding reads every weight once a token, so memory bandwidth bounds it.
     decode_tok_s_at_most: f64,
     /// Why it would not run.
@@ -97,6 +103,7 @@ fn examine(context: &Context) -> anyhow::Result<Report> {
     let meter = Meter::new(machine::usable_threads(), memory)?;
     let (read_bandwidth, multiply_adds) = meter.report(kernels);
     let installed = store::with(context, |store, _| store.list())?;
+    let onnxruntime = OnnxRuntime::look(&context.settings.runtimes()?);
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         processor: machine::processor(),
@@ -107,8 +114,9 @@ fn examine(context: &Context) -> anyhow::Result<Report> {
         memory,
         models: installed
             .iter()
-            .map(|installed| model(installed, memory, &read_bandwidth))
+            .map(|installed| model(installed, memory, &read_bandwidth, &onnxruntime))
             .collect(),
+        onnxruntime,
         read_bandwidth,
         multiply_adds,
         home: folder(&context.settings.home),
@@ -143,23 +151,33 @@ fn packed_weights(installed: &[Installed], context: &Context) -> anyhow::Result<
     })
 }
 
-fn model(installed: &Installed, memory: Memory, bandwidth: &Bandwidth) -> Model {
+fn model(
+    installed: &Installed,
+    memory: Memory,
+    bandwidth: &Bandwidth,
+    onnxruntime: &OnnxRuntime,
+) -> Model {
     let estimate = MemoryEstimate::of_folder(&installed.folder, KvType::F16);
     let (weight_bytes, memory_bytes) = match &estimate {
         Ok(estimate) => (estimate.weights, estimate.total(TOKENS)),
         Err(_) => (installed.size, installed.size),
     };
-    let problem = match (&installed.state, estimate) {
-        (State::Damaged(why), _) => Some(why.clone()),
-        (State::Ready, Err(error)) => Some(error.to_string()),
-        (State::Ready, Ok(_)) => None,
+    let chosen = match (&installed.state, estimate) {
+        (State::Damaged(why), _) => Err(why.clone()),
+        (State::Ready, Err(error)) => Err(error.to_string()),
+        (State::Ready, Ok(_)) => backend::choose(&installed.folder, onnxruntime),
+    };
+    let (chosen, problem) = match chosen {
+        Ok(chosen) => (Some(chosen), None),
+        Err(problem) => (None, Some(problem)),
     };
     Model {
         name: installed.name.clone(),
         weight_bytes,
         memory_bytes,
         fits: memory_bytes <= memory.available_bytes,
-        backend: "native, on the processor",
+        backend: chosen.map(|chosen| chosen.backend),
+        execution_provider: chosen.map(|chosen| chosen.provider.name()),
         decode_tok_s_at_most: bandwidth.gb_per_s * 1e9 / weight_bytes.max(1) as f64,
         problem,
     }
@@ -167,6 +185,10 @@ fn model(installed: &Installed, memory: Memory, bandwidth: &Bandwidth) -> Model 
 
 fn show(report: &Report, context: &Context) -> anyhow::Result<()> {
     context.out.table(&facts(report))?;
+    for table in report.onnxruntime.tables() {
+        context.out.line("")?;
+        context.out.table(&table)?;
+    }
     context.out.line("")?;
     if report.models.is_empty() {
         context
@@ -234,6 +256,7 @@ fn facts(report: &Report) -> Table {
             "made anew at every load: INHOUSE_PACKED is off".to_owned()
         },
     ]);
+    table.row(["ONNX Runtime", &report.onnxruntime.describe()]);
     table.row([
         "network",
         if report.offline {
@@ -259,21 +282,24 @@ fn models_table(models: &[Model]) -> Table {
         ("weights", Right),
         (MEMORY_HEADING, Right),
         ("fits", Left),
-        ("runs", Left),
         ("tokens/s at most", Right),
+        ("runs", Left),
     ]);
     for model in models {
-        let runs = match &model.problem {
-            Some(problem) => format!("no: {problem}"),
-            None => model.backend.to_owned(),
+        let by = model.backend.zip(model.execution_provider);
+        let runs = match (&model.problem, by) {
+            (Some(problem), _) => format!("no: {problem}"),
+            (None, by) => by.map_or("no".to_owned(), |(backend, provider)| {
+                format!("{backend}, on {provider}")
+            }),
         };
         table.row([
             model.name.clone(),
             bytes(model.weight_bytes),
             bytes(model.memory_bytes),
             if model.fits { "yes" } else { "no" }.to_owned(),
-            runs,
             format!("{:.0}", model.decode_tok_s_at_most),
+            runs,
         ]);
     }
     table

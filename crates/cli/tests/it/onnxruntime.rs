@@ -6,7 +6,7 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 
 use crate::runtime::runtime_home;
-use crate::support::{User, testdata, zoo, zoo_folders};
+use crate::support::{User, keys, testdata, zoo, zoo_folders};
 
 /// What verify and compare take as the same in f32.
 const SAME: f64 = 0.001;
@@ -532,4 +532,133 @@ fn what_could_have_no_effect_is_wrong_usage() {
         &["compare", ".", "--max-rms", "-1"],
         "a number of 0 or more is wanted",
     );
+}
+
+#[test]
+fn doctor_tells_what_it_can_compute_on_and_what_runs_where() {
+    let user = User::new();
+    let models = ["zoo/llama-fp32", "onnxruntime/phi2-int4-gqa"].map(testdata);
+    let doctor = |library: &Path, args: &[&str]| {
+        let mut command = user.command(args);
+        command.env("ORT_DYLIB_PATH", library);
+        command
+    };
+    for (folder, name) in models.iter().zip(["known", "unknown"]) {
+        user.json(&["pull", text(folder), "--name", name, "--json"]);
+    }
+    let library = library();
+    let report = json(&user, doctor(&library, &["doctor", "--json"]));
+    let section = &report["onnxruntime"];
+    assert_eq!(
+        keys(section),
+        ["library", "problem", "others", "execution_providers"]
+    );
+    assert_eq!(
+        section["library"]["path"],
+        json!(library.canonicalize().unwrap())
+    );
+    assert_eq!(section["library"]["found_in"], "ORT_DYLIB_PATH");
+    assert!(
+        section["library"]["version"]
+            .as_str()
+            .unwrap()
+            .starts_with("1.")
+    );
+    let providers = section["execution_providers"].as_array().unwrap();
+    assert_eq!(providers.len(), 9);
+    for provider in providers {
+        let works = provider["name"] == "cpu";
+        assert_eq!(provider["works"], works, "{provider}");
+        assert_eq!(
+            provider["problem"].is_null() && provider["advice"].is_null(),
+            works
+        );
+    }
+    let runs = |report: &Value| {
+        let models = report["models"].as_array().unwrap().clone();
+        models
+            .into_iter()
+            .map(|model| (model["name"].clone(), model["backend"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let (known, unknown) = (json!("known"), json!("unknown"));
+    let native = (known, json!("native"));
+    assert_eq!(
+        runs(&report),
+        [native.clone(), (unknown.clone(), json!("onnxruntime"))]
+    );
+    let table = shown(&user, doctor(&library, &["doctor"]));
+    for word in [
+        "ONNX Runtime  ",
+        "cpu                 yes",
+        "was built without CUDA; `inhouse runtime install cuda`",
+        "onnxruntime, on cpu",
+    ] {
+        assert!(table.contains(word), "{word}: {table}");
+    }
+
+    // Without it everything is told as well, and nothing is an error.
+    let nowhere = Path::new("/nowhere");
+    let report = json(&user, doctor(nowhere, &["doctor", "--json"]));
+    let section = &report["onnxruntime"];
+    assert_eq!(
+        (&section["library"], &section["execution_providers"]),
+        (&Value::Null, &json!([]))
+    );
+    assert_eq!(
+        section["problem"],
+        "ORT_DYLIB_PATH names /nowhere, which does not exist"
+    );
+    assert_eq!(runs(&report), [native, (unknown, Value::Null)]);
+    let problem = report["models"][1]["problem"].as_str().unwrap();
+    assert!(
+        problem.contains("SkipLayerNorm") && problem.contains("/nowhere"),
+        "{problem}"
+    );
+    let table = shown(&user, doctor(nowhere, &["doctor"]));
+    assert!(
+        table.starts_with("status: 0\n") && table.contains("none: ORT_DYLIB_PATH names /nowhere"),
+        "{table}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn doctor_tells_why_other_libraries_are_passed_over() {
+    let user = User::new();
+    let processor = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x64"
+    };
+    let stranger =
+        format!("node_modules/onnxruntime-node/bin/napi-v6/linux/{processor}/libonnxruntime.so.1");
+    let old = "venv/lib/python3.11/site-packages/onnxruntime/capi/libonnxruntime.so.1.21.0";
+    for file in [&stranger, old] {
+        let file = user.path(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, b"\x7fELF, as it begins").unwrap();
+    }
+    let mut command = with_runtime(&user, &["doctor", "--json"]);
+    command.env("VIRTUAL_ENV", user.path("venv"));
+    let report = json(&user, command);
+    assert_eq!(
+        report["onnxruntime"]["library"]["found_in"],
+        "inhouse's runtimes (cpu)"
+    );
+    let others = report["onnxruntime"]["others"].as_array().unwrap();
+    let problem = |file: &str| {
+        let other = others
+            .iter()
+            .find(|other| other["path"].as_str().unwrap().ends_with(file));
+        let other = other.unwrap_or_else(|| panic!("{file} is not in {report:#}"));
+        other["problem"].as_str().unwrap()
+    };
+    assert!(
+        problem(old).contains("is ONNX Runtime 1.21.0, and 1.22 or newer is needed"),
+        "{}",
+        problem(old)
+    );
+    let why = "came with the folder that inhouse was started in";
+    assert!(problem(&stranger).contains(why), "{}", problem(&stranger));
 }

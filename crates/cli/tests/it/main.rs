@@ -12,6 +12,8 @@ mod gateway_config;
 mod gateway_ledger;
 mod measure;
 mod models;
+#[cfg(target_os = "linux")]
+mod namespace;
 mod onnxruntime;
 mod packed;
 mod runtime;

@@ -9,6 +9,7 @@ use inhouse_kernels::Kernels;
 use inhouse_text::Tokenizer;
 use serde_json::Value;
 
+use crate::runtime::runtime_home;
 use crate::support::testdata;
 
 /// Recorded by transformers in f32 on the same weights: see testdata/smollm2.
@@ -184,4 +185,65 @@ fn ids(list: &Value) -> Vec<u32> {
     let list = list.as_array().unwrap().iter();
     list.map(|id| u32::try_from(id.as_u64().unwrap()).unwrap())
         .collect()
+}
+
+// === on ONNX Runtime, which is in the same home ===
+
+#[test]
+fn perplexity_on_onnx_runtime_is_the_recorded_one() {
+    runtime_home();
+    let ids = testdata("smollm2/reference.json");
+    let args = [
+        "perplexity",
+        "--backend",
+        "onnxruntime",
+        "--ids",
+        ids.to_str().unwrap(),
+        "--json",
+    ];
+    let measured = json(offline(&args));
+    assert_eq!(measured["backend"], "onnxruntime");
+    assert_eq!(measured["tokens"], 1599);
+    let nll = measured["mean_nll"].as_f64().unwrap();
+    assert!(
+        (nll - RECORDED_NLL).abs() < 0.02,
+        "{nll} and {RECORDED_NLL}"
+    );
+}
+
+#[test]
+fn both_backends_say_paris() {
+    runtime_home();
+    let args = [
+        "compare",
+        "smollm2-135m",
+        "--prompt",
+        "The capital of France is",
+        "--new",
+        "6",
+        "--max-rms",
+        "0.01",
+    ];
+    let compared = offline(&args).output().unwrap();
+    let shown = String::from_utf8(compared.stdout).unwrap();
+    assert!(compared.status.success(), "{shown}");
+    assert!(
+        shown.contains("6 of 6") && shown.contains("passed"),
+        "{shown}"
+    );
+    let question = "What is the capital of France?";
+    let answer = json(offline(&[
+        "chat",
+        question,
+        "--backend",
+        "onnxruntime",
+        "--max-tokens",
+        "12",
+        "--json",
+    ]));
+    assert_eq!(answer["backend"], "onnxruntime");
+    assert!(
+        answer["text"].as_str().unwrap().contains("Paris"),
+        "{answer}"
+    );
 }

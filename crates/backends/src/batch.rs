@@ -19,7 +19,7 @@ enum State {
     Empty,
     /// Prompts are padded behind their end. What is there is overwritten by what follows.
     InOneRun {
-        steps: Steps,
+        steps: Box<Steps>,
         sequences: Vec<Vec<u32>>,
         long: bool,
     },
@@ -53,7 +53,7 @@ impl Together {
         let steps = Steps::new(Arc::clone(&loaded), prompts.len(), context)
             .map_err(|failure| failure.on(device))?;
         self.state = State::InOneRun {
-            steps,
+            steps: Box::new(steps),
             sequences: vec![Vec::new(); prompts.len()],
             long: long(longest),
         };

@@ -113,7 +113,7 @@ impl Encoder {
         runtime.check(|_| true)?;
         let mut notes = runtime.notes();
         let library = runtime.library;
-        let place = Fallback::load(runtime.devices, Vec::new(), &|device| {
+        let place = Fallback::load(runtime.devices, Vec::new(), |_| true, &|device| {
             Loaded::open(&recipe, library, device, &opening)
         })?;
         let graph_pools = place.current().layout.pooled.is_some();

@@ -34,16 +34,20 @@ impl Named for Device {
 }
 
 impl<T, D: Named> Fallback<T, D> {
-    /// Loads it on the first of `devices` that works; `notes` say which were passed over before.
+    /// Loads it on the first of `devices` that works, of those that `may_begin`: the others are only gone on with.
+    /// `notes` say which were passed over before.
     ///
     /// # Errors
     /// No device works, or none would.
     pub(crate) fn load(
         devices: Vec<D>,
         mut notes: Vec<String>,
+        may_begin: impl Fn(&D) -> bool,
         load: &Load<'_, T, D>,
     ) -> Result<Self, EngineError> {
-        let (place, loaded) = first_that_works(&devices, 0, &mut notes, load)?;
+        let each = devices.iter().enumerate();
+        let begin = each.filter(|(_, device)| may_begin(device));
+        let (place, loaded) = first_that_works(begin, &mut notes, load)?;
         Ok(Self {
             devices,
             current: Mutex::new((place, Arc::new(loaded))),
@@ -81,7 +85,8 @@ impl<T, D: Named> Fallback<T, D> {
             return Err(failure.on(lost));
         }
         let mut notes = vec![format!("{lost} lost: {failure}")];
-        let found = first_that_works(&self.devices, next, &mut notes, load);
+        let left = self.devices.iter().enumerate().skip(next);
+        let found = first_that_works(left, &mut notes, load);
         if let Ok((place, _)) = &found {
             notes.push(format!("went on with {}", self.devices[*place].name()));
         }
@@ -92,14 +97,13 @@ impl<T, D: Named> Fallback<T, D> {
     }
 }
 
-fn first_that_works<T, D: Named>(
-    devices: &[D],
-    from: usize,
+fn first_that_works<'d, T, D: Named + 'd>(
+    devices: impl Iterator<Item = (usize, &'d D)>,
     notes: &mut Vec<String>,
     load: &Load<'_, T, D>,
 ) -> Result<(usize, T), EngineError> {
     let mut last = None;
-    for (place, device) in devices.iter().enumerate().skip(from) {
+    for (place, device) in devices {
         match load(device) {
             Ok(loaded) => return loaded.map(|loaded| (place, loaded)),
             Err(failure) => {
@@ -144,7 +148,8 @@ mod tests {
     #[test]
     fn the_first_device_that_works_is_taken_and_the_others_are_told_of() {
         let check = |works: &[&str], taken: &str, notes: &[&str]| {
-            let place = Fallback::load(devices(), vec!["before".into()], &on(works)).unwrap();
+            let place =
+                Fallback::load(devices(), vec!["before".into()], |_| true, &on(works)).unwrap();
             assert_eq!(*place.current(), taken);
             assert_eq!(place.notes()[1..], *notes, "{works:?}");
         };
@@ -161,13 +166,25 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_may_not_begin_goes_on() {
+        let works = on(&["cpu"]);
+        let begun = Fallback::load(devices(), Vec::new(), |name| *name != "cpu", &works);
+        assert_eq!(begun.err().unwrap().to_string(), "second failed: no driver");
+        let works = on(&["second", "cpu"]);
+        let place = Fallback::load(devices(), Vec::new(), |name| *name != "cpu", &works).unwrap();
+        let lost = Failure::Device("it is gone".into());
+        place.next_after(&place.current(), lost, &works).unwrap();
+        assert_eq!(*place.current(), "cpu");
+    }
+
+    #[test]
     fn where_none_works_the_last_one_says_why() {
-        let error = Fallback::load(devices(), Vec::new(), &on(&[]))
+        let error = Fallback::load(devices(), Vec::new(), |_| true, &on(&[]))
             .err()
             .unwrap();
         assert_eq!(error.kind(), ErrorKind::Device);
         assert_eq!(error.to_string(), "cpu failed: no driver");
-        let error = Fallback::load(Vec::new(), Vec::new(), &on(&[]))
+        let error = Fallback::load(Vec::new(), Vec::new(), |_| true, &on(&[]))
             .err()
             .unwrap();
         assert_eq!(error.kind(), ErrorKind::Device);
@@ -175,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_error_that_is_no_devices_fault_ends_the_search() {
-        let error = Fallback::<(), _>::load(devices(), Vec::new(), &|_| {
+        let error = Fallback::<(), _>::load(devices(), Vec::new(), |_| true, &|_| {
             Ok(Err(EngineError::config("a wrong graph")))
         });
         assert_eq!(error.err().unwrap().to_string(), "a wrong graph");
@@ -184,7 +201,7 @@ mod tests {
     #[test]
     fn a_lost_device_is_left_once_and_the_last_one_is_not() {
         let works = on(&["first", "cpu"]);
-        let place = Fallback::load(devices(), Vec::new(), &works).unwrap();
+        let place = Fallback::load(devices(), Vec::new(), |_| true, &works).unwrap();
         let lost = || Failure::Device("it is gone".into());
         let first = place.current();
         place.next_after(&first, lost(), &works).unwrap();

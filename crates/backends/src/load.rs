@@ -44,21 +44,23 @@ impl Wanted<'_> {
     /// GPUs first where some were asked for; on the processor the native engine where it knows the graph.
     fn auto(&self, note: &mut dyn FnMut(LoadNote)) -> Result<Arc<dyn Backend>, EngineError> {
         let order = runtime::order(&self.options.onnxruntime, self.of_folder());
-        let mut notes = Vec::new();
-        if order
+        let others: Vec<&str> = order
             .iter()
-            .any(|provider| *provider != ExecutionProvider::Cpu)
-        {
+            .filter(|provider| **provider != ExecutionProvider::Cpu)
+            .map(|provider| provider.name())
+            .collect();
+        let mut notes = Vec::new();
+        if !others.is_empty() {
             match self.onnxruntime(AtLoad::NotTheProcessor, Vec::new()) {
                 Ok(model) => return Ok(model),
                 Err(error) if !order.contains(&ExecutionProvider::Cpu) => return Err(error),
                 Err(error) if !is_about_the_device(&error) => return Err(error),
-                Err(error) => notes.push(error.to_string()),
+                Err(error) => notes.push(format!("{} passed over: {error}", others.join(", "))),
             }
         }
         match self.native(notes.clone(), note) {
             Err(native) if native.kind() == ErrorKind::UnsupportedGraph => {
-                notes.push(format!("the native engine does not run it: {native}"));
+                notes.push(native.to_string());
                 self.onnxruntime(AtLoad::TheProcessor, notes)
                     .map_err(|error| {
                         let message = format!("{native}; and ONNX Runtime cannot run it: {error}");

@@ -1,21 +1,21 @@
 //! A model that ONNX Runtime computes.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::batch::Together;
 use crate::device::Device;
 use crate::failure::Failure;
+use crate::fallback::Fallback;
 use crate::graph::Prepared;
 use crate::library::Library;
 use crate::loaded::Loaded;
 use crate::opening;
 use crate::provider::ExecutionProvider;
-use crate::runner::{Opening, lock};
+use crate::runner::Opening;
 use crate::sequence::Sequence;
 use inhouse_engine::{
-    Backend, Batch, EngineError, ErrorKind, GenaiConfig, LoadOptions, MemoryEstimate, ModelInfo,
-    Session,
+    Backend, Batch, EngineError, GenaiConfig, LoadOptions, MemoryEstimate, ModelInfo, Session,
 };
 
 /// Prompt tokens that run in one forward: the buffers of a longer one would be as much longer.
@@ -26,15 +26,19 @@ pub(crate) struct OrtModel(Arc<Shared>);
 
 /// What a model's sequences share.
 pub(crate) struct Shared {
+    folder: PathBuf,
+    source: Source,
+    place: Fallback<Loaded>,
+}
+
+/// What a model is loaded from, on any device.
+struct Source {
     config: GenaiConfig,
+    /// The graph's own folder, with its weights.
     folder: PathBuf,
     prepared: Prepared,
     opening: Opening,
     library: &'static Library,
-    /// In the order they are tried in.
-    devices: Vec<Device>,
-    current: Mutex<Current>,
-    notes: Mutex<Vec<String>>,
 }
 
 /// Which devices a model may be loaded on; when one is lost later, any may go on.
@@ -53,12 +57,6 @@ impl AtLoad {
             Self::TheProcessor => device.is_cpu(),
         }
     }
-}
-
-struct Current {
-    /// Place of the device among all.
-    device: usize,
-    loaded: Arc<Loaded>,
 }
 
 impl OrtModel {
@@ -85,29 +83,24 @@ impl OrtModel {
         let logits = &config.decoder.logits;
         let prepared = Prepared::decoder(&path, logits, &is_past, options.precision)?;
         let (opening, more_notes) = opening::of(&config, options)?;
-        let place = Place {
-            folder: path.parent().unwrap_or(folder),
-            config: &config,
-            prepared: &prepared,
-            opening: &opening,
-            library,
-        };
-        let mut notes = [notes, more_notes].concat();
-        let usable = devices
-            .iter()
-            .enumerate()
-            .filter(|(_, device)| at_load.may_use(device));
-        let (device, loaded) = place.first_that_works(usable, &mut notes)?;
-        let loaded = Arc::new(loaded);
-        Ok(Self(Arc::new(Shared {
-            folder: folder.to_owned(),
-            current: Mutex::new(Current { device, loaded }),
-            notes: Mutex::new(notes),
+        let source = Source {
+            folder: path.parent().unwrap_or(folder).to_owned(),
             config,
             prepared,
             opening,
             library,
+        };
+        let notes = [notes, more_notes].concat();
+        let place = Fallback::load(
             devices,
+            notes,
+            |device| at_load.may_use(device),
+            &|device| source.load_on(device),
+        )?;
+        Ok(Self(Arc::new(Shared {
+            folder: folder.to_owned(),
+            source,
+            place,
         })))
     }
 
@@ -117,49 +110,16 @@ impl OrtModel {
     }
 }
 
-/// What a device is tried with.
-struct Place<'a> {
-    folder: &'a Path,
-    config: &'a GenaiConfig,
-    prepared: &'a Prepared,
-    opening: &'a Opening,
-    library: &'static Library,
-}
-
-impl Place<'_> {
-    fn first_that_works<'d>(
-        &self,
-        devices: impl Iterator<Item = (usize, &'d Device)>,
-        notes: &mut Vec<String>,
-    ) -> Result<(usize, Loaded), EngineError> {
-        let mut last = None;
-        for (index, device) in devices {
-            match self.try_on(device) {
-                Ok(loaded) => return loaded.map(|loaded| (index, loaded)),
-                Err(failure) => {
-                    notes.push(format!("{} passed over: {failure}", device.name()));
-                    last = Some((failure, device.name()));
-                }
-            }
-        }
-        Err(match last {
-            Some((failure, device)) => failure.on(device),
-            None => EngineError::new(
-                ErrorKind::Device,
-                "there is no execution provider to run on",
-            ),
-        })
-    }
-
+impl Source {
     /// Fails where another device may do; gives an error where none would.
-    fn try_on(&self, device: &Device) -> Result<Result<Loaded, EngineError>, Failure> {
+    fn load_on(&self, device: &Device) -> Result<Result<Loaded, EngineError>, Failure> {
         let loaded = Loaded::new(
             &self.library.environment,
-            self.prepared,
-            self.folder,
+            &self.prepared,
+            &self.folder,
             device,
-            self.opening,
-            self.config,
+            &self.opening,
+            &self.config,
         )?;
         if let Ok(loaded) = &loaded {
             let mut placements = loaded.runner.placements.iter();
@@ -174,16 +134,20 @@ impl Place<'_> {
 
 impl Shared {
     pub(crate) fn context_length(&self) -> usize {
-        self.config.context_length
+        self.source.config.context_length
     }
 
     /// Prompt tokens that run in one forward.
     pub(crate) fn chunk(&self) -> usize {
-        self.config.search.chunk_size.unwrap_or(PREFILL_CHUNK)
+        self.source
+            .config
+            .search
+            .chunk_size
+            .unwrap_or(PREFILL_CHUNK)
     }
 
     pub(crate) fn current(&self) -> Arc<Loaded> {
-        Arc::clone(&lock(&self.current).loaded)
+        self.place.current()
     }
 
     /// Where to go on after `failed` failed with `failure`: another sequence may have gone on already.
@@ -192,35 +156,9 @@ impl Shared {
         failed: &Arc<Loaded>,
         failure: Failure,
     ) -> Result<Arc<Loaded>, EngineError> {
-        let mut current = lock(&self.current);
-        if !Arc::ptr_eq(&current.loaded, failed) {
-            return Ok(Arc::clone(&current.loaded));
-        }
-        let lost = failed.device.name();
-        if current.device + 1 >= self.devices.len() {
-            return Err(failure.on(lost));
-        }
-        let mut notes = vec![format!("{lost} lost: {failure}")];
-        let place = Place {
-            folder: &self.folder,
-            config: &self.config,
-            prepared: &self.prepared,
-            opening: &self.opening,
-            library: self.library,
-        };
-        let left = self.devices.iter().enumerate().skip(current.device + 1);
-        let next = place.first_that_works(left, &mut notes);
-        if let Ok((_, loaded)) = &next {
-            notes.push(format!("went on with {}", loaded.device.name()));
-        }
-        lock(&self.notes).append(&mut notes);
-        let (device, loaded) = next?;
-        let loaded = Arc::new(loaded);
-        *current = Current {
-            device,
-            loaded: Arc::clone(&loaded),
-        };
-        Ok(loaded)
+        self.place
+            .next_after(failed, failure, &|device| self.source.load_on(device))?;
+        Ok(self.place.current())
     }
 
     /// Checks tokens that are to make a sequence `total` long.
@@ -228,7 +166,7 @@ impl Shared {
         if total > self.context_length() {
             return Err(EngineError::context_overflow(total, self.context_length()));
         }
-        let limit = self.config.vocab_size;
+        let limit = self.source.config.vocab_size;
         match ids.iter().find(|&&id| id as usize >= limit) {
             Some(id) => Err(EngineError::options(format!(
                 "token id {id} is not below {limit}, the size of the vocabulary"
@@ -239,11 +177,12 @@ impl Shared {
 
     fn info(&self) -> ModelInfo {
         let loaded = self.current();
-        let decoder = &self.config.decoder;
+        let config = &self.source.config;
+        let decoder = &config.decoder;
         let caches = &loaded.layout.caches;
         let providers = used(&loaded);
         ModelInfo {
-            model_type: self.config.model_type.clone(),
+            model_type: config.model_type.clone(),
             layers: caches.len() / 2,
             hidden: decoder.hidden_size,
             heads: decoder.num_attention_heads,
@@ -255,10 +194,14 @@ impl Shared {
             kv_bytes_per_token: loaded.layout.bytes_per_token(),
             weights: Vec::new(),
             backend: "onnxruntime",
-            computed_by: format!("{} on {}", self.library.name(), providers.join(" and ")),
+            computed_by: format!(
+                "{} on {}",
+                self.source.library.name(),
+                providers.join(" and ")
+            ),
             execution_providers: providers,
             isa: None,
-            threads: self.opening.threads,
+            threads: self.source.opening.threads,
         }
     }
 }
@@ -303,7 +246,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 impl Backend for OrtModel {
     fn config(&self) -> &GenaiConfig {
-        &self.0.config
+        &self.0.source.config
     }
 
     fn folder(&self) -> &Path {
@@ -323,6 +266,6 @@ impl Backend for OrtModel {
     }
 
     fn notes(&self) -> Vec<String> {
-        lock(&self.0.notes).clone()
+        self.0.place.notes()
     }
 }

@@ -467,7 +467,7 @@ fn where_a_device_is_lost_the_next_goes_on() {
             library,
         )
     };
-    encoder.place = Fallback::load(vec![device(), device()], Vec::new(), &|device| {
+    encoder.place = Fallback::load(vec![device(), device()], Vec::new(), |_| true, &|device| {
         Loaded::open(&encoder.recipe, library, device, &encoder.opening)
     })
     .unwrap();

@@ -549,10 +549,7 @@ fn doctor_tells_what_it_can_compute_on_and_what_runs_where() {
     let library = library();
     let report = json(&user, doctor(&library, &["doctor", "--json"]));
     let section = &report["onnxruntime"];
-    assert_eq!(
-        keys(section),
-        ["library", "problem", "others", "execution_providers"]
-    );
+    assert_eq!(keys(section), ["library", "problem", "others", "providers"]);
     assert_eq!(
         section["library"]["path"],
         json!(library.canonicalize().unwrap())
@@ -564,7 +561,7 @@ fn doctor_tells_what_it_can_compute_on_and_what_runs_where() {
             .unwrap()
             .starts_with("1.")
     );
-    let providers = section["execution_providers"].as_array().unwrap();
+    let providers = section["providers"].as_array().unwrap();
     assert_eq!(providers.len(), 9);
     for provider in providers {
         let works = provider["name"] == "cpu";
@@ -602,7 +599,7 @@ fn doctor_tells_what_it_can_compute_on_and_what_runs_where() {
     let report = json(&user, doctor(nowhere, &["doctor", "--json"]));
     let section = &report["onnxruntime"];
     assert_eq!(
-        (&section["library"], &section["execution_providers"]),
+        (&section["library"], &section["providers"]),
         (&Value::Null, &json!([]))
     );
     assert_eq!(
@@ -661,4 +658,48 @@ fn doctor_tells_why_other_libraries_are_passed_over() {
     );
     let why = "came with the folder that inhouse was started in";
     assert!(problem(&stranger).contains(why), "{}", problem(&stranger));
+}
+
+#[test]
+fn without_a_library_it_is_said_how_to_get_one() {
+    let user = User::new();
+    let bare = |args: &[&str]| {
+        let mut command = user.command(args);
+        command.env("PATH", ""); // by which Python's packages are found
+        command
+    };
+    let report = json(&user, bare(&["doctor", "--json"]));
+    if !report["onnxruntime"]["library"].is_null() {
+        return; // this machine has one for everybody
+    }
+    let check = |folder: &Path, backend: &str, why: &str| {
+        let args = [
+            "chat",
+            "x",
+            "--raw",
+            "-m",
+            text(folder),
+            "--backend",
+            backend,
+        ];
+        let said = shown(&user, bare(&args));
+        assert!(
+            said.starts_with("status: 1\n") && said.contains(why),
+            "{said}"
+        );
+        assert!(
+            said.contains("no usable ONNX Runtime was found in [USER]/home/runtimes"),
+            "{said}"
+        );
+        assert!(
+            said.contains("`inhouse runtime install` fetches one"),
+            "{said}"
+        );
+    };
+    check(&zoo("llama-fp32"), "onnxruntime", "error: no usable");
+    check(
+        &testdata("onnxruntime/phi2-int4-gqa"),
+        "auto",
+        "SkipLayerNorm",
+    );
 }

@@ -15,7 +15,7 @@ pub(super) struct OnnxRuntime {
     problem: Option<String>,
     /// Others that were found.
     others: Vec<Other>,
-    execution_providers: Vec<Provider>,
+    providers: Vec<Provider>,
 }
 
 #[derive(Serialize)]
@@ -57,7 +57,7 @@ impl OnnxRuntime {
         });
         Self {
             others: others.map(Other::from).collect(),
-            execution_providers: match library {
+            providers: match library {
                 Some(library) => provider::probe(library, search)
                     .into_iter()
                     .map(Provider::from)
@@ -75,7 +75,7 @@ impl OnnxRuntime {
 
     /// Whether it computes on this.
     pub(super) fn works_on(&self, provider: ExecutionProvider) -> bool {
-        let mut providers = self.execution_providers.iter();
+        let mut providers = self.providers.iter();
         providers.any(|known| known.name == provider.name() && known.works)
     }
 
@@ -102,8 +102,8 @@ impl OnnxRuntime {
 
     pub(super) fn tables(&self) -> Vec<Table> {
         let mut tables = Vec::new();
-        if !self.execution_providers.is_empty() {
-            tables.push(providers(&self.execution_providers));
+        if !self.providers.is_empty() {
+            tables.push(providers(&self.providers));
         }
         if !self.others.is_empty() {
             tables.push(others(&self.others));

@@ -32,7 +32,7 @@ pub(crate) struct Prepared {
     /// Behind a past it takes one token at a time.
     pub(crate) goes_by_one: bool,
     /// It has branches or loops, which cannot be captured.
-    pub(crate) has_control_flow: bool,
+    has_control_flow: bool,
 }
 
 impl Prepared {
@@ -65,6 +65,17 @@ impl Prepared {
             goes_by_one: goes_by_one(graph),
             has_control_flow: graph.nodes.iter().any(is_control_flow),
         })
+    }
+
+    /// Why steps of it cannot be recorded on any device, where that is so.
+    pub(crate) fn not_recorded(&self) -> Option<&'static str> {
+        if self.has_control_flow {
+            Some("the graph has branches or loops")
+        } else if !self.shares_buffer {
+            Some("its keys and values do not stay in one place")
+        } else {
+            None
+        }
     }
 
     /// A model whose graph is not a decoder's.

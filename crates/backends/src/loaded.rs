@@ -24,6 +24,8 @@ pub(crate) struct Loaded {
     pub(crate) original_length: Option<usize>,
     /// Steps of one token go through buffers that stay where they are, as they are recorded and replayed.
     pub(crate) captures: bool,
+    /// What did not go as the device was told.
+    pub(crate) note: Option<String>,
     environment: Environment,
     opening: Opening,
     /// The graphs of [`tiny`](crate::tiny), made when they are first needed.
@@ -42,10 +44,8 @@ impl Loaded {
         let runner = Runner::open(environment, &prepared.bytes, Some(folder), device, opening)?;
         let layout = runner.with(|session| Layout::of(session, config));
         Ok(layout.map(|layout| Self {
-            captures: device.captures()
-                && prepared.shares_buffer
-                && !prepared.has_control_flow
-                && layout.takes_rows,
+            captures: device.captures() && layout.takes_rows,
+            note: None,
             runner,
             layout,
             device: device.clone(),

@@ -113,6 +113,25 @@ impl OrtModel {
 impl Source {
     /// Fails where another device may do; gives an error where none would.
     fn load_on(&self, device: &Device) -> Result<Result<Loaded, EngineError>, Failure> {
+        if !device.captures() {
+            return self.load_as_told(device);
+        }
+        // To record is to be faster, not to be right: what cannot be recorded is run as it is.
+        let why = match self.prepared.not_recorded() {
+            Some(why) => why.to_owned(),
+            None => match self.load_as_told(device) {
+                Err(failure) => failure.to_string(),
+                loaded => return loaded,
+            },
+        };
+        let loaded = self.load_as_told(&device.without_capture())?;
+        Ok(loaded.map(|mut loaded| {
+            loaded.note = Some(format!("{}: steps are not recorded: {why}", device.name()));
+            loaded
+        }))
+    }
+
+    fn load_as_told(&self, device: &Device) -> Result<Result<Loaded, EngineError>, Failure> {
         let loaded = Loaded::new(
             &self.library.environment,
             &self.prepared,
@@ -266,6 +285,7 @@ impl Backend for OrtModel {
     }
 
     fn notes(&self) -> Vec<String> {
-        self.0.place.notes()
+        let note = self.0.current().note.clone();
+        self.0.place.notes().into_iter().chain(note).collect()
     }
 }

@@ -315,9 +315,14 @@ fn buffers_that_stay_give_what_others_give() {
 }
 
 #[test]
-fn a_graph_with_branches_is_not_recorded() {
-    let model = on_processors("zoo/phi4mini-int4", &[true]);
-    assert!(!model.shared().current().captures);
+fn what_cannot_be_recorded_is_run_as_it_is() {
+    for name in ["zoo/phi4mini-int4", "onnxruntime/llama-explicit-fp32"] {
+        let model = on_processors(name, &[true]);
+        assert!(!model.shared().current().captures);
+        let notes = model.notes().join("\n");
+        assert!(notes.contains("cpu: steps are not recorded"), "{notes}");
+        assert_eq!(last(&mut *model.session().unwrap(), &[1]).len(), 512);
+    }
 }
 
 // === stopping and failing ===

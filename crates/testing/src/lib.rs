@@ -24,6 +24,7 @@
 
 mod answer;
 mod http;
+pub mod namespace;
 #[cfg(feature = "onnxruntime")]
 pub mod onnxruntime;
 mod serve;

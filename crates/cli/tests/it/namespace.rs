@@ -3,53 +3,20 @@
 
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
+
+use inhouse_testing::namespace::{self, packets_out, packets_to_itself};
 
 use crate::runtime::runtime_home;
 use crate::support::{User, zoo};
 
-/// Set in the process that runs inside, to the home with the library.
-const INSIDE: &str = "INHOUSE_TEST_NAMESPACE";
-const NAME: &str = "namespace::onnx_runtime_sends_no_packet";
-
 #[test]
 fn onnx_runtime_sends_no_packet() {
-    if let Some(home) = std::env::var_os(INSIDE) {
-        return inside(Path::new(&home));
-    }
-    let unshare = |arguments: &[&str]| {
-        let mut command = Command::new("unshare");
-        command.args(arguments);
-        command
-    };
-    // As a user where the kernel lets users have namespaces, else as root.
-    let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--net"], &["--net"]];
-    // The way out is made with `ip`, of the package iproute2.
-    let works = |way: &&&[&str]| {
-        let tried = unshare(way)
-            .args(["ip", "link", "set", "lo", "up"])
-            .output();
-        tried.is_ok_and(|tried| tried.status.success())
-    };
-    let Some(way) = ways.iter().find(works) else {
-        eprintln!("no network namespace can be made here: not tested");
-        return;
-    };
-    let output = unshare(way)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", NAME, "--nocapture"])
-        .env(INSIDE, runtime_home())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}\n{errors}");
-    assert!(text.contains("1 passed"), "it did not run inside: {text}");
+    let home = runtime_home(); // before, as it may have to be fetched
+    namespace::run("namespace::onnx_runtime_sends_no_packet", || inside(home));
 }
 
 fn inside(home: &Path) {
-    make_a_way_out();
     let user = User::new();
     let run = |args: &[&str], said: &str| {
         let mut command = user.command(args);
@@ -105,36 +72,7 @@ fn inside(home: &Path) {
     }
 }
 
-/// An interface with a default route, on which nobody answers; the neighbour is known, so that the first packet of a
-/// connection leaves. Version 6 is off there: the kernel talks to its neighbours on its own.
-fn make_a_way_out() {
-    let script = "set -e
-        ip link set lo up
-        ip link add out type veth peer name nobody
-        echo 1 > /proc/sys/net/ipv6/conf/out/disable_ipv6
-        echo 1 > /proc/sys/net/ipv6/conf/nobody/disable_ipv6
-        ip address add 203.0.113.1/24 dev out
-        ip link set out up
-        ip link set nobody up
-        ip neighbour add 203.0.113.2 lladdr 02:00:00:00:00:02 dev out
-        ip neighbour add 203.0.113.5 lladdr 02:00:00:00:00:05 dev out
-        ip route add default via 203.0.113.2 dev out";
-    let made = Command::new("sh").args(["-c", script]).output().unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-}
-
-/// Packets that were sent, as the kernel counts them: by the way out, and to this machine, where a name server may be.
+/// By the way out, and to this machine itself.
 fn packets_sent() -> u64 {
-    let table = std::fs::read_to_string("/proc/net/dev").unwrap();
-    let count = |name: &str| {
-        let line = table
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(name));
-        line.and_then(|line| line.split_whitespace().nth(9)?.parse::<u64>().ok())
-    };
-    count("out:").unwrap() + count("lo:").unwrap()
+    packets_out() + packets_to_itself()
 }

@@ -2,60 +2,21 @@
 //! private requests send none.
 
 use std::collections::HashMap;
-use std::process::Command;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use inhouse::{ChatRequest, Message, ModelRouter, Privacy};
+use inhouse_testing::namespace::{self, packets_out};
 use inhouse_testing::{Answer, Upstream};
 
 use crate::support::open;
 
-/// Set in the process that runs inside.
-const INSIDE: &str = "INHOUSE_TEST_NAMESPACE";
-const NAME: &str = "namespace::private_requests_send_no_packet";
-
 #[test]
 fn private_requests_send_no_packet() {
-    if std::env::var_os(INSIDE).is_some() {
-        return inside();
-    }
-    let program = std::env::current_exe().expect("this program");
-    let unshare = |arguments: &[&str]| {
-        let mut command = Command::new("unshare");
-        command.args(arguments);
-        command
-    };
-    // As a user where the kernel lets users have namespaces, else as root.
-    let ways: [&[&str]; 2] = [&["--user", "--map-root-user", "--net"], &["--net"]];
-    // The way out is made with `ip`, of the package iproute2.
-    let works = |way: &&&[&str]| {
-        let tried = unshare(way)
-            .args(["ip", "link", "set", "lo", "up"])
-            .output();
-        tried.is_ok_and(|tried| tried.status.success())
-    };
-    let Some(way) = ways.iter().find(works) else {
-        eprintln!("no network namespace can be made here: not tested");
-        return;
-    };
-    let output = unshare(way)
-        .arg(program)
-        .args(["--exact", NAME, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}\n{errors}");
-    assert!(
-        text.contains("1 passed"),
-        "the test did not run inside: {text}"
-    );
+    namespace::run("namespace::private_requests_send_no_packet", inside);
 }
 
 fn inside() {
-    make_a_way_out();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let here = Upstream::start().await;
@@ -141,38 +102,4 @@ fn environment() -> HashMap<String, String> {
         .into_iter()
         .chain([("ANTHROPIC_API_KEY".to_owned(), "a-key".to_owned())])
         .collect()
-}
-
-/// An interface with a default route, on which nobody answers; the neighbour is known, so that the first packet of a
-/// connection leaves. Version 6 is off there: the kernel talks to its neighbours on its own.
-fn make_a_way_out() {
-    let script = "set -e
-        ip link set lo up
-        ip link add out type veth peer name nobody
-        echo 1 > /proc/sys/net/ipv6/conf/out/disable_ipv6
-        echo 1 > /proc/sys/net/ipv6/conf/nobody/disable_ipv6
-        ip address add 203.0.113.1/24 dev out
-        ip link set out up
-        ip link set nobody up
-        ip neighbour add 203.0.113.2 lladdr 02:00:00:00:00:02 dev out
-        ip route add default via 203.0.113.2 dev out";
-    let made = Command::new("sh")
-        .args(["-c", script])
-        .output()
-        .expect("sh runs");
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
-}
-
-/// Packets that left by the way out, as the kernel counts them.
-fn packets_out() -> u64 {
-    let table = std::fs::read_to_string("/proc/net/dev").expect("the kernel's counters");
-    let line = table
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("out:"));
-    let count = line.and_then(|line| line.split_whitespace().nth(9)?.parse().ok());
-    count.expect("the counter of packets sent")
 }

@@ -3,7 +3,7 @@
 use inhouse_engine::{EngineError, ErrorKind, NamedStrings};
 
 use crate::device::Device;
-use crate::library::{self, Library};
+use crate::library::{self, Library, Search};
 use crate::options::RuntimeOptions;
 use crate::provider::{self, ExecutionProvider};
 
@@ -28,13 +28,18 @@ impl Runtime {
         options: &RuntimeOptions,
         of_folder: &OfFolder,
     ) -> Result<Self, EngineError> {
+        let order = order(options, of_folder);
+        let search = Search {
+            wanted: order.clone(),
+            ..options.search.clone()
+        };
         let mut runtime = Self {
-            library: library::load(&options.search)?,
+            library: library::load(&search)?,
             devices: Vec::new(),
             refused: Vec::new(),
             notes: Vec::new(),
         };
-        for provider in order(options, of_folder) {
+        for provider in order {
             match runtime.device(provider, options, of_folder) {
                 Ok(device) => runtime.devices.push(device),
                 Err(error) => runtime.refused.push(error),

@@ -4,7 +4,7 @@ mod judge;
 
 use std::{
     cmp::Reverse,
-    fmt, fs,
+    fmt, fs, iter,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,6 +14,7 @@ use super::{
     place::{Candidate, Flavour, Place},
     trust,
 };
+use crate::provider::ExecutionProvider;
 
 /// Tells whether a SHA-256 (64 lower-case digits) is that of a file of an official build.
 pub type Official = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -28,8 +29,9 @@ pub struct Search {
     pub dylib_path: Option<PathBuf>,
     /// inhouse's own folder of runtimes, with a folder for each flavour.
     pub runtimes: Option<PathBuf>,
-    /// The flavour that is looked for first in it.
-    pub flavour: Option<Flavour>,
+    /// Execution providers that are asked for, the most wanted first: a library that has one goes before those that
+    /// do not, as only one can be loaded. With none, whatever can do more goes first in inhouse's own folder.
+    pub wanted: Vec<ExecutionProvider>,
     /// Folders of Python packages.
     pub python: Vec<PathBuf>,
     /// `node_modules` of the current folder and those above it: a project's, trusted only by their bytes.
@@ -60,7 +62,7 @@ impl Search {
                 .filter(|value| !value.is_empty())
                 .map(PathBuf::from),
             runtimes: Some(home.join("runtimes")),
-            flavour: None,
+            wanted: Vec::new(),
             python: folders::python(env, os),
             node_of_project: folders::node_of_project(current_dir),
             node: folders::node_of_machine(env, os),
@@ -79,21 +81,34 @@ impl Search {
 
     /// The same one by one: to judge a file may take reading all of it.
     pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate> {
+        let others = iter::once_with(|| self.others_by_rank()).flatten();
         let mut seen = Vec::new();
-        self.spots()
-            .into_iter()
-            .flat_map(|spot| {
-                let (place, trust) = (spot.place, spot.trust);
-                spot.files(self.os)
-                    .into_iter()
-                    .map(move |path| (path, place, trust))
-            })
-            .filter(move |(path, ..)| {
-                let is_new = !seen.contains(path);
-                seen.push(path.clone());
+        files(self.named_spots(), self.os)
+            .chain(others)
+            .filter(move |found| {
+                let is_new = !seen.contains(&found.path);
+                seen.push(found.path.clone());
                 is_new
             })
-            .map(|(path, place, trust)| self.judge(path, place, trust))
+            .map(|found| self.judge(found.path, found.place, found.trust))
+    }
+
+    /// What nobody named: where a provider is wanted, the libraries that have it before the others.
+    fn others_by_rank(&self) -> Vec<Spot> {
+        let mut found: Vec<Spot> = files(self.other_spots(), self.os).collect();
+        found.sort_by_key(|found| self.rank(&found.path)); // places keep their order
+        found
+    }
+
+    /// The place among the wanted providers of the first that lies beside this library.
+    fn rank(&self, library: &Path) -> usize {
+        let is_beside = |provider: &ExecutionProvider| {
+            provider
+                .companion(self.os)
+                .is_some_and(|file| library.with_file_name(file).is_file())
+        };
+        let place = self.wanted.iter().position(is_beside);
+        place.unwrap_or(usize::MAX)
     }
 
     /// What the user named, the configuration before the variable: of a folder the first that can be used.
@@ -108,18 +123,27 @@ impl Search {
             .or(Some(first))
     }
 
-    /// Where to look, in order.
-    fn spots(&self) -> Vec<Spot> {
-        let mut spots = Vec::new();
-        let mut add = |path: PathBuf, place, trust| spots.push(Spot { path, place, trust });
-        for (named, place) in [
+    /// What the user named.
+    fn named_spots(&self) -> Vec<Spot> {
+        let both = [
             (&self.configured, Place::Configuration),
             (&self.dylib_path, Place::Variable),
-        ] {
-            if let Some(path) = named {
-                add(self.current_dir.join(path), place, Trust::Whole);
-            }
-        }
+        ];
+        both.into_iter()
+            .filter_map(|(path, place)| {
+                Some(Spot {
+                    path: self.current_dir.join(path.as_ref()?),
+                    place,
+                    trust: Trust::Whole,
+                })
+            })
+            .collect()
+    }
+
+    /// Where to look besides, in order.
+    fn other_spots(&self) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        let mut add = |path: PathBuf, place, trust| spots.push(Spot { path, place, trust });
         for (flavour, folder) in self.own_folders() {
             add(folder, Place::Own(flavour), Trust::Whole);
         }
@@ -142,15 +166,16 @@ impl Search {
         spots
     }
 
-    /// inhouse's own folders, the wanted flavour's first.
+    /// inhouse's own folders: the plainest first where it is known what is wanted, as the rest is found by its rank.
     fn own_folders(&self) -> Vec<(Flavour, PathBuf)> {
         let Some(runtimes) = &self.runtimes else {
             return Vec::new();
         };
-        let others = Flavour::ALL.iter().copied();
-        self.flavour
-            .into_iter()
-            .chain(others.filter(|flavour| Some(*flavour) != self.flavour))
+        let mut all = Flavour::ALL.to_vec();
+        if !self.wanted.is_empty() {
+            all.reverse();
+        }
+        all.into_iter()
             .map(|flavour| (flavour, runtimes.join(flavour.name())))
             .collect()
     }
@@ -228,7 +253,7 @@ fn others(current_dir: &Path, user: Option<&Path>) -> Option<PathBuf> {
     (!is_own && current.parent().is_some()).then_some(current)
 }
 
-/// A folder to look at, or what was named.
+/// A folder to look at, what was named, or a file that was found there.
 struct Spot {
     path: PathBuf,
     place: Place,
@@ -247,6 +272,15 @@ impl Spot {
         }
         files
     }
+}
+
+/// The files of each, in order.
+fn files(spots: Vec<Spot>, os: Os) -> impl Iterator<Item = Spot> {
+    spots.into_iter().flat_map(move |spot| {
+        let (place, trust) = (spot.place, spot.trust);
+        let file = move |path| Spot { path, place, trust };
+        spot.files(os).into_iter().map(file)
+    })
 }
 
 fn libraries(folder: &Path, os: Os) -> Vec<PathBuf> {

@@ -11,7 +11,7 @@ fn search(folder: &Path) -> Search {
         configured: None,
         dylib_path: None,
         runtimes: Some(folder.join("runtimes")),
-        flavour: None,
+        wanted: Vec::new(),
         python: vec![folder.join("python")],
         node_of_project: Vec::new(),
         node: Vec::new(),

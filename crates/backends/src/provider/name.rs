@@ -109,6 +109,25 @@ impl ExecutionProvider {
         }
     }
 
+    /// The file beside a library by which it is seen to have this provider. There is none for what is built into
+    /// libraries, and none for WebGPU, which is a plugin to any.
+    pub(crate) fn companion(self, os: Os) -> Option<String> {
+        let name = match self {
+            Self::DirectMl => return Some("DirectML.dll".to_owned()),
+            Self::Cuda => "cuda",
+            Self::TensorRt => "tensorrt",
+            Self::NvTensorRtRtx => "nv_tensorrt_rtx",
+            Self::OpenVino => "openvino",
+            Self::Qnn => "qnn",
+            Self::Cpu | Self::CoreMl | Self::WebGpu => return None,
+        };
+        Some(match os {
+            Os::Linux => format!("libonnxruntime_providers_{name}.so"),
+            Os::MacOs => format!("libonnxruntime_providers_{name}.dylib"),
+            Os::Windows => format!("onnxruntime_providers_{name}.dll"),
+        })
+    }
+
     /// Whether the system that this program runs on can have it at all.
     pub fn is_for(self, os: Os) -> bool {
         match self {

@@ -9,9 +9,10 @@ use std::{
 use super::{Search, others};
 use crate::library::{
     folders::{Os, node_of_project},
-    place::{Flavour, Verdict},
+    place::Verdict,
     trust,
 };
+use crate::provider::ExecutionProvider;
 
 /// A machine: `home` is inhouse's folder, `work/inner` the current one, a stranger's.
 struct Machine {
@@ -29,7 +30,7 @@ impl Machine {
             configured: None,
             dylib_path: None,
             runtimes: Some(at("home/runtimes")),
-            flavour: None,
+            wanted: Vec::new(),
             python: vec![
                 at("usr/lib/python3.11/site-packages"),
                 at("work/inner/.venv"),
@@ -136,21 +137,42 @@ fn places_come_in_their_order() {
     assert!(named.path.ends_with("libonnxruntime.so.1.25.1"));
 }
 
-#[test]
-fn the_wanted_flavour_goes_first() {
+/// Where the first library lies, of two of our own, a Python's with CUDA and one with OpenVINO.
+fn check_wanted(wanted: &[ExecutionProvider], expected: &str) {
     let mut machine = Machine::new();
-    machine.put("home/runtimes/cpu/libonnxruntime.so.1.31.1");
-    machine.put("home/runtimes/cuda/libonnxruntime.so.1.31.1");
-    machine.search.flavour = Some(Flavour::Cpu);
+    for name in [
+        "home/runtimes/cpu/libonnxruntime.so.1.31.1",
+        "home/runtimes/cuda/libonnxruntime.so.1.30.0",
+        "home/runtimes/cuda/libonnxruntime_providers_cuda.so",
+        "usr/lib/libonnxruntime.so.1.24.0",
+        "usr/lib/libonnxruntime_providers_cuda.so",
+        "usr/lib/libonnxruntime_providers_openvino.so",
+    ] {
+        machine.put(name);
+    }
+    machine.search.wanted = wanted.to_vec();
     let found = machine.found();
     assert!(
-        found[0].starts_with("inhouse's runtimes (cpu)"),
-        "{found:?}"
+        found[0].contains(&format!(" | {expected}")),
+        "{wanted:?}: {found:?}"
     );
-    assert!(
-        found[1].starts_with("inhouse's runtimes (cuda)"),
-        "{found:?}"
-    );
+    assert_eq!(found.len(), 3, "{found:?}");
+    // What was named is not given up for it.
+    machine.search.dylib_path = Some(machine.put("opt/libonnxruntime.so.1.23.0"));
+    assert!(machine.found()[0].starts_with("ORT_DYLIB_PATH"));
+}
+
+#[test]
+fn a_library_that_has_what_is_wanted_goes_first() {
+    use ExecutionProvider::{Cpu, Cuda, DirectMl, OpenVino, WebGpu};
+    check_wanted(&[], "home/runtimes/cuda/");
+    check_wanted(&[Cpu], "home/runtimes/cpu/");
+    check_wanted(&[Cuda], "home/runtimes/cuda/");
+    check_wanted(&[Cuda, Cpu], "home/runtimes/cuda/");
+    check_wanted(&[WebGpu, Cpu], "home/runtimes/cpu/");
+    check_wanted(&[WebGpu, Cuda], "home/runtimes/cuda/");
+    check_wanted(&[OpenVino, Cuda], "usr/lib/");
+    check_wanted(&[DirectMl], "home/runtimes/cpu/");
 }
 
 #[test]

@@ -45,8 +45,12 @@ struct Provider {
 }
 
 impl OnnxRuntime {
-    /// Loads the library, if there is one, and tries every execution provider.
+    /// Loads the library, if there is one, and tries every execution provider: so it is one that has the most wanted.
     pub(super) fn look(search: &Search) -> Self {
+        let search = &Search {
+            wanted: ExecutionProvider::ALL.to_vec(),
+            ..search.clone()
+        };
         let loaded = library::load(search);
         let library = loaded.as_ref().ok();
         let others = library::find(search).into_iter();

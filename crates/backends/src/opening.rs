@@ -62,17 +62,8 @@ pub(crate) fn of(
 /// # Errors
 /// Nothing to compute with was asked for.
 pub(crate) fn plain(options: &LoadOptions) -> Result<Opening, EngineError> {
-    let threads = match options.threads {
-        Some(0) => {
-            return Err(EngineError::options(
-                "0 threads were asked for; 1 is the least",
-            ));
-        }
-        Some(threads) => threads,
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
     Ok(Opening {
-        threads,
+        threads: options.n_threads()?,
         entries: Vec::new(),
         optimization: GraphOptimizationLevel::All,
         cpu_arena: true,

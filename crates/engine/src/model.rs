@@ -53,6 +53,22 @@ pub struct LoadOptions {
     pub packed: Option<PathBuf>,
 }
 
+impl LoadOptions {
+    /// Threads to compute with; without a wish those that this process may use, affinity and cgroup quotas counted in.
+    ///
+    /// # Errors
+    /// None were asked for.
+    pub fn n_threads(&self) -> Result<usize, EngineError> {
+        match self.threads {
+            Some(0) => Err(EngineError::options(
+                "0 threads were asked for; 1 is the least",
+            )),
+            Some(threads) => Ok(threads),
+            None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        }
+    }
+}
+
 /// A loaded model. Clones share the weights; forwards of all its sequences run one after the other.
 #[derive(Clone)]
 pub struct Model(Arc<Inner>);
@@ -259,19 +275,9 @@ fn machine(options: &LoadOptions) -> Result<Machine, EngineError> {
             there.join(", ")
         ))
     })?;
-    let threads = match options.threads {
-        Some(0) => {
-            return Err(EngineError::options(
-                "0 threads were asked for; 1 is the least",
-            ));
-        }
-        Some(threads) => threads,
-        // Affinity and cgroup quotas are counted in.
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
     Ok(Machine {
         kernels,
-        pool: Pool::new(threads),
+        pool: Pool::new(options.n_threads()?),
         exact: options.precision == Precision::Exact,
     })
 }

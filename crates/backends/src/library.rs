@@ -4,6 +4,7 @@
 //! order: the configuration, `ORT_DYLIB_PATH`, inhouse's own folder, Python's packages, Node's packages, the
 //! system's folders. A file that was named is used or refused with the reason, never replaced by another one.
 
+mod elf;
 mod error;
 mod folders;
 mod log;
@@ -19,6 +20,7 @@ use std::{
 
 use ort::{LoadDynamicError, environment::Environment};
 
+pub(crate) use elf::{CUT_OFF, is_cut_off};
 pub use error::{RuntimeError, RuntimeErrorKind};
 pub(crate) use folders::children;
 pub use folders::{Env, Os};

@@ -4,6 +4,8 @@ use std::{fs, path::Path, sync::Arc};
 
 use ort::LoadDynamicError;
 
+#[cfg(target_os = "linux")]
+use super::elf;
 use super::{Os, Search, open, refusal};
 
 fn search(folder: &Path) -> Search {
@@ -61,6 +63,11 @@ fn a_named_file_that_only_looks_right_is_an_error() {
         "libonnxruntime.so.1.21.0",
         Some(b"\x7fELF"),
         "which is ONNX Runtime 1.21.0, and 1.22 or newer is needed; `inhouse runtime install` fetches one",
+    );
+    check_named(
+        "libonnxruntime.so.1.31.1",
+        Some(&elf::sample(5000, 4096)),
+        "which is cut off",
     );
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ort::ep;
 
 use super::name::ExecutionProvider;
-use crate::library::{Library, Os, Search, children};
+use crate::library::{CUT_OFF, Library, Os, Search, children, is_cut_off};
 
 /// Libraries that may be missing, one after the other, before it is given up.
 const MOST: usize = 64;
@@ -92,6 +92,9 @@ fn load_if_there(names: &[&str], folders: &[PathBuf]) {
 
 /// Loads a library by its full path, to stay.
 pub(super) fn load(path: &Path) -> Result<(), String> {
+    if is_cut_off(path) {
+        return Err(format!("{} {CUT_OFF}", path.display()));
+    }
     ort::util::preload_dylib(path).map_err(|error| {
         let source = std::error::Error::source(&error);
         source.map_or_else(|| error.to_string(), ToString::to_string)

@@ -1,5 +1,7 @@
 //! What there is to compute with on this machine, found by trying.
 
+use std::path::PathBuf;
+
 use super::{
     companions, dispatch,
     machine::{self, Machine},
@@ -8,7 +10,7 @@ use super::{
     reason::{self, Missing, Reason},
     trial, webgpu,
 };
-use crate::library::{Library, RuntimeError, Search};
+use crate::library::{CUT_OFF, Library, RuntimeError, Search, children, is_cut_off};
 
 /// What came of trying a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +123,9 @@ fn prepare(provider: ExecutionProvider, library: &Library, search: &Search) -> R
     if provider == ExecutionProvider::Cpu {
         return Ok(());
     }
+    if let Some(file) = cut_off_beside(library) {
+        return Err(of_message(&format!("{} {CUT_OFF}", file.display())));
+    }
     let folders = companions::folders(library, search);
     let options = options(provider);
     companions::load_before(provider, &folders);
@@ -132,6 +137,15 @@ fn prepare(provider: ExecutionProvider, library: &Library, search: &Search) -> R
     .map_err(|message| of_message(&message))?;
     companions::load_after(provider, &folders);
     Ok(())
+}
+
+/// A file with a provider, or with what providers share, that would end the process.
+fn cut_off_beside(library: &Library) -> Option<PathBuf> {
+    children(library.folder(), |name| {
+        name.contains("onnxruntime_providers_")
+    })
+    .into_iter()
+    .find(|file| is_cut_off(file))
 }
 
 fn prepare_webgpu(library: &Library, search: &Search) -> Result<(), Reason> {

@@ -13,7 +13,7 @@ use ort::{
 };
 
 use super::{machine::Machine, name::ExecutionProvider, options::Options};
-use crate::library::{Library, Os, Place, Search, Trust};
+use crate::library::{CUT_OFF, Library, Os, Place, Search, Trust, is_cut_off};
 
 /// The name that the plugin is registered under.
 const REGISTERED_AS: &str = "WebGPU";
@@ -52,6 +52,9 @@ pub(super) fn register(library: &Library, search: &Search) -> Plugin {
         if let Some(file) = search.stranger(&path, trust) {
             outcome = Plugin::Untrusted(file);
             continue;
+        }
+        if is_cut_off(&path) {
+            return Plugin::Refused(path, format!("it {CUT_OFF}"));
         }
         match library
             .environment

@@ -8,6 +8,7 @@ use std::{
 
 use super::{Search, Trust};
 use crate::library::{
+    elf::{CUT_OFF, is_cut_off},
     place::{Candidate, Place, Verdict},
     version::Version,
 };
@@ -44,6 +45,9 @@ impl Search {
         }
         if is_companion(path) {
             return broken("is a companion of ONNX Runtime's library, not the library");
+        }
+        if is_cut_off(path) {
+            return broken(CUT_OFF);
         }
         if let Some(version) = version.filter(|version| version.is_too_old()) {
             return Some(Verdict::TooOld(version));

@@ -1,6 +1,8 @@
 //! ONNX Runtime on this machine: which library is used, which are passed over, and what it can compute on.
 
-use inhouse_backends::library::{self, Candidate};
+use std::path::Path;
+
+use inhouse_backends::library::{self, Candidate, Verdict};
 use inhouse_backends::provider::{self, Probe, State};
 use inhouse_backends::{ExecutionProvider, Search};
 use serde::Serialize;
@@ -53,9 +55,10 @@ impl OnnxRuntime {
         };
         let loaded = library::load(search);
         let library = loaded.as_ref().ok();
-        let others = library::find(search).into_iter();
+        let mut others = library::find(search);
+        tell_failed(&mut others, library.map(|library| library.path.as_path()));
         // Of one that was named and cannot be used, the problem tells.
-        let others = others.filter(|other| match library {
+        let others = others.into_iter().filter(|other| match library {
             Some(library) => library.path != other.path,
             None => !other.place.is_named(),
         });
@@ -113,6 +116,20 @@ impl OnnxRuntime {
             tables.push(others(&self.others));
         }
         tables
+    }
+}
+
+/// Those before the loaded one were tried, and without one all were: unless one was named, which is never replaced.
+fn tell_failed(found: &mut [Candidate], loaded: Option<&Path>) {
+    let is_loaded = |one: &Candidate| loaded == Some(one.path.as_path());
+    let tried = match found.iter().position(is_loaded) {
+        Some(at) => at,
+        None if found.iter().any(|one| one.place.is_named()) => 0,
+        None => found.len(),
+    };
+    let tried = found.iter_mut().take(tried);
+    for one in tried.filter(|one| one.verdict.is_usable()) {
+        one.verdict = Verdict::Broken("cannot be loaded".to_owned());
     }
 }
 
@@ -178,4 +195,36 @@ fn others(others: &[Other]) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use inhouse_backends::library::Place;
+
+    use super::*;
+
+    /// What is said of each that was found, where the one of this number was loaded.
+    fn check(places: &[Place], loaded: Option<usize>, expected: &[bool]) {
+        let path = |number: usize| std::path::PathBuf::from(format!("{number}.so"));
+        let found = places.iter().enumerate().map(|(number, place)| Candidate {
+            path: path(number),
+            place: *place,
+            version: None,
+            verdict: Verdict::Usable,
+        });
+        let mut found: Vec<_> = found.collect();
+        tell_failed(&mut found, loaded.map(path).as_deref());
+        let usable: Vec<_> = found.iter().map(|one| one.verdict.is_usable()).collect();
+        assert_eq!(usable, expected, "{places:?} {loaded:?}");
+    }
+
+    #[test]
+    fn what_was_tried_in_vain_could_not_be_used_instead() {
+        let [named, node, system] = [Place::Variable, Place::Node, Place::System];
+        check(&[node, system], Some(0), &[true, true]);
+        check(&[node, system], Some(1), &[false, true]);
+        check(&[node, system], None, &[false, false]);
+        check(&[named, system], Some(0), &[true, true]);
+        check(&[named, system], None, &[true, true]);
+    }
 }

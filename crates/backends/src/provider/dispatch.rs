@@ -29,7 +29,7 @@ pub fn attach(
             let builder = builder
                 .with_auto_device(AutoDevicePolicy::PreferCPU)
                 .unwrap_or_else(ort::Error::recover);
-            match options.get("use_arena") {
+            match options.use_arena() {
                 Some(_) => add(builder, dispatch(provider, options).map_err(error)?),
                 None => Ok(builder),
             }
@@ -66,7 +66,7 @@ pub fn dispatch(
 ) -> Result<ExecutionProviderDispatch, RuntimeError> {
     let dispatch = match provider {
         ExecutionProvider::Cpu => ep::CPU::default()
-            .with_arena_allocator(options.get("use_arena") != Some("0"))
+            .with_arena_allocator(options.use_arena().unwrap_or(true))
             .build(),
         ExecutionProvider::Cuda => with(ep::CUDA::default(), options).build(),
         ExecutionProvider::TensorRt => with(ep::TensorRT::default(), options).build(),

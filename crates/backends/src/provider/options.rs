@@ -18,7 +18,8 @@ impl Options {
     /// computed are taken from it; the others come back as notes.
     ///
     /// # Errors
-    /// The user's own options are all passed on, unless they cannot be: they hold a zero byte, or an address in memory.
+    /// The user's own options are all passed on, unless they cannot be: they hold a zero byte, or an address in memory, or
+    /// nobody would look at them.
     pub fn new(
         provider: ExecutionProvider,
         of_folder: &[(String, String)],
@@ -40,7 +41,7 @@ impl Options {
             }
         }
         for (key, value) in of_user {
-            if let Some(reason) = unfit(key, value) {
+            if let Some(reason) = unfit(key, value).or_else(|| unknown(provider, key, value)) {
                 return Err(RuntimeError::options(format!(
                     "the option {} for {provider} {reason}; take it out",
                     key.escape_debug()
@@ -70,6 +71,12 @@ impl Options {
         self.pairs
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Whether the processor's freed memory is kept for the next run; [`None`] where nobody says.
+    pub(super) fn use_arena(&self) -> Option<bool> {
+        let value = self.get(USE_ARENA)?;
+        Some(value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 
     /// Whether the provider is told to record a run and to replay it.
@@ -107,6 +114,23 @@ fn defaults(provider: ExecutionProvider) -> &'static [(&'static str, &'static st
         _ => &[],
     }
 }
+
+/// Why a user's option would be without effect: the processor's provider has one, and nobody else looks at the rest.
+fn unknown(provider: ExecutionProvider, key: &str, value: &str) -> Option<&'static str> {
+    if provider != ExecutionProvider::Cpu {
+        return None;
+    }
+    if key != USE_ARENA {
+        return Some("is not known: cpu has use_arena alone");
+    }
+    let is_switch = ["0", "1", "false", "true"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word));
+    (!is_switch).then_some("is neither 0 nor 1")
+}
+
+/// The processor's only option: whether freed memory is kept for the next run.
+const USE_ARENA: &str = "use_arena";
 
 /// Why an option cannot be passed on, whoever set it.
 fn unfit(key: &str, value: &str) -> Option<&'static str> {
@@ -151,7 +175,7 @@ const ADDRESSES: &[&str] = &[
 /// caches and dumps, and whatever takes checks of memory out of kernels.
 fn harmless(provider: ExecutionProvider) -> &'static [&'static str] {
     match provider {
-        ExecutionProvider::Cpu => &["use_arena"],
+        ExecutionProvider::Cpu => &[USE_ARENA],
         ExecutionProvider::Cuda => &[
             "device_id",
             "gpu_mem_limit",
@@ -325,6 +349,23 @@ mod tests {
             let error = Options::new(Ep::Cuda, &[], &pairs(&[(key, value)]));
             assert!(error.is_err(), "{key:?}");
         }
+    }
+
+    #[test]
+    fn the_processor_has_one_switch() {
+        let check = |key: &str, value: &str, expected: Option<Option<bool>>| {
+            let options = Options::new(Ep::Cpu, &[], &pairs(&[(key, value)])).ok();
+            let switch = options.map(|(options, _)| options.use_arena());
+            assert_eq!(switch, expected, "{key}={value}");
+        };
+        check("use_arena", "0", Some(Some(false)));
+        check("use_arena", "false", Some(Some(false)));
+        check("use_arena", "True", Some(Some(true)));
+        check("use_arena", "1", Some(Some(true)));
+        check("use_arena", "off", None);
+        check("device_id", "0", None);
+        let (none, _) = Options::new(Ep::Cpu, &[], &[]).expect("nothing is fine");
+        assert_eq!(none.use_arena(), None);
     }
 
     #[test]

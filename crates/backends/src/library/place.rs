@@ -7,7 +7,7 @@ use super::version::{OLDEST, Version};
 /// A kind of place where ONNX Runtime's library may lie, in the order in which they are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// The file or folder that the configuration names.
+    /// The file or folder that the configuration names, or a flag.
     Configuration,
     /// The file or folder that `ORT_DYLIB_PATH` names.
     Variable,
@@ -31,7 +31,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Configuration => "the configuration",
+            Self::Configuration => "runtimeLibrary or --ort-library",
             Self::Variable => "ORT_DYLIB_PATH",
             Self::Own(Flavour::Cpu) => "inhouse's runtimes (cpu)",
             Self::Own(Flavour::Cuda) => "inhouse's runtimes (cuda)",

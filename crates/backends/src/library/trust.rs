@@ -3,7 +3,8 @@
 //! A cloned project may bring a `node_modules` or a virtual environment along, and merely starting a program in it
 //! must not run what it brought. So libraries below the current folder are loaded only where their bytes are
 //! those of an official build, and where nothing lies beside them that the system's loader would take along:
-//! official builds look for their own dependencies beside themselves first.
+//! official builds look for their own dependencies beside themselves first. It is about what lies there, not about who
+//! exchanges files between the look and the loading: whoever can do that runs programs of this user already.
 
 use std::{
     fmt::Write as _,

@@ -12,6 +12,7 @@ use super::catalog::{PackageClient, RuntimePackage};
 use super::flavour::{Flavour, names};
 use super::record::{InstalledRuntime, Look, Record};
 use crate::archive::{Archive, tgz};
+use crate::catalog::CatalogFile;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::http::Context;
 use crate::progress::ProgressSink;
@@ -143,11 +144,16 @@ impl Runtimes {
             RuntimeChange::Replaced => "another version",
             _ => "not here",
         };
-        let file = format!("{} of {}", package.library(), package.requirement());
+        let files = package.files.iter().map(CatalogFile::name);
+        let files: Vec<_> = files.collect();
+        let files = format!("{} of {}", files.join(", "), package.requirement());
         let by_hand = match package.beside {
             // A plugin is found in one place alone.
-            Some(_) => format!("or put {file} into {}", self.home(flavour).display()),
-            None => format!("or put {file} anywhere and set ORT_DYLIB_PATH to its path"),
+            Some(_) => format!("or put {files} into {}", self.home(flavour).display()),
+            None => format!(
+                "or put {files} into any folder and set ORT_DYLIB_PATH to the path of {}",
+                package.library()
+            ),
         };
         StoreError::new(
             StoreErrorKind::Offline,

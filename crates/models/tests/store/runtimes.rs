@@ -464,7 +464,7 @@ fn offline_nothing_is_fetched_and_the_way_by_hand_is_said() {
         &[
             "inhouse runtime install cpu",
             "--offline",
-            "libort.so.1 of ort==1",
+            "libort.so.1, libort_shared.so of ort==1",
             "ORT_DYLIB_PATH",
         ],
     );

@@ -462,7 +462,9 @@ async fn where_nothing_that_was_asked_for_works_the_error_says_why() {
     let (kind, why) = named.await.err().unwrap();
     assert_eq!(kind, Failure::Engine);
     assert!(
-        why.contains("the configuration names /nowhere/libonnxruntime.so, which does not exist"),
+        why.contains(
+            "runtimeLibrary or --ort-library names /nowhere/libonnxruntime.so, which does not exist"
+        ),
         "{why}"
     );
 }

@@ -123,7 +123,7 @@ fn places_come_in_their_order() {
     assert_eq!(
         machine.found(),
         [
-            "the configuration | elsewhere/lib/libonnxruntime.so.1.25.1 | 1.25.1 | usable",
+            "runtimeLibrary or --ort-library | elsewhere/lib/libonnxruntime.so.1.25.1 | 1.25.1 | usable",
             "ORT_DYLIB_PATH | opt/libonnxruntime.so.1.22.0 | 1.22.0 | usable",
             "inhouse's runtimes (cuda) | home/runtimes/cuda/libonnxruntime.so.1.30.0 | 1.30.0 | usable",
             "inhouse's runtimes (cpu) | home/runtimes/cpu/libonnxruntime.so.1.31.1 | 1.31.1 | usable",

@@ -1,5 +1,7 @@
 //! LongRoPE: which of two rotary tables a sequence is computed with.
 
+use std::collections::HashMap;
+
 use inhouse_onnx::{Graph, Node};
 
 use super::LONG;
@@ -8,12 +10,22 @@ use super::splice::{Changes, Value};
 /// `TensorProto.DataType.BOOL`.
 const BOOL: u64 = 9;
 
-/// Makes the condition of `If(Greater(length, original))` an input of the graph. Gives the original length, where there is
-/// such a choice.
+/// Makes the condition of `If(Greater(length, original))` an input of the graph, where its branches are the tables. Gives
+/// the original length, where there is such a choice.
 pub(super) fn choose(graph: &Graph, changes: &mut Changes) -> Option<usize> {
+    let choices = graph.nodes.iter().enumerate();
+    let choices: Vec<_> = choices.filter(|(_, node)| is_of_tables(node)).collect();
+    if choices.is_empty() {
+        return None;
+    }
+    let made = graph.nodes.iter().flat_map(|node| {
+        let outputs = node.outputs.iter();
+        outputs.map(move |output| (output.as_str(), node))
+    });
+    let made: HashMap<&str, &Node> = made.collect();
     let mut original_length = None;
-    for (index, node) in graph.nodes.iter().enumerate() {
-        let Some(length) = original_length_of(graph, node) else {
+    for (index, node) in choices {
+        let Some(length) = original_length_of(graph, &made, node) else {
             continue;
         };
         if original_length.is_some_and(|other| other != length) {
@@ -32,29 +44,62 @@ pub(super) fn choose(graph: &Graph, changes: &mut Changes) -> Option<usize> {
     original_length
 }
 
-fn original_length_of(graph: &Graph, choice: &Node) -> Option<usize> {
-    if choice.op_type != "If" {
-        return None;
-    }
-    let condition = choice.input(0)?;
-    let mut nodes = graph.nodes.iter();
-    let greater = nodes.find(|node| node.outputs.iter().any(|output| output == condition))?;
+/// A choice between constants, of cosines and of sines.
+fn is_of_tables(node: &Node) -> bool {
+    let is_tables = |branch: &str| {
+        node.graph(branch).is_some_and(|graph| {
+            let is_table = |node: &Node| match node.op_type.as_str() {
+                "Constant" => node
+                    .tensor("value")
+                    .is_some_and(|table| table.dims.len() == 2),
+                "Identity" => true,
+                _ => false,
+            };
+            graph.outputs.len() == 2 && graph.nodes.iter().all(is_table)
+        })
+    };
+    node.op_type == "If" && is_tables("then_branch") && is_tables("else_branch")
+}
+
+fn original_length_of(graph: &Graph, made: &HashMap<&str, &Node>, choice: &Node) -> Option<usize> {
+    let greater = made.get(choice.input(0)?)?;
     if greater.op_type != "Greater" {
         return None;
     }
     let limit = greater.input(1)?;
-    let initializers = graph.initializers.iter();
-    let constants = graph
-        .nodes
-        .iter()
-        .filter(|node| node.output(0) == Some(limit))
-        .filter_map(|node| node.tensor("value"));
+    let constant = made.get(limit).and_then(|node| node.tensor("value"));
+    let mut initializers = graph.initializers.iter();
     let tensor = initializers
-        .filter(|tensor| tensor.name == limit)
-        .chain(constants)
-        .next()?;
+        .find(|tensor| tensor.name == limit)
+        .or(constant)?;
     match tensor.to_i64().ok()?.as_slice() {
         &[length] => usize::try_from(length).ok().filter(|&length| length > 0),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use inhouse_onnx::{AttributeValue, Model};
+
+    use super::*;
+
+    #[test]
+    fn only_a_choice_between_tables_is_made_an_input() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/zoo/phi4mini-fp32");
+        let mut graph = Model::load(&folder.join("model.onnx")).unwrap().graph;
+        let found = choose(&graph, &mut Changes::default());
+        assert!(found.is_some_and(|length| length > 1), "{found:?}");
+        // Another graph may ask whether there is more than one token, say.
+        for node in graph.nodes.iter_mut().filter(|node| node.op_type == "If") {
+            for attribute in &mut node.attributes {
+                if let AttributeValue::Graph(branch) = &mut attribute.value {
+                    branch.nodes[0].op_type = "Shape".into();
+                }
+            }
+        }
+        assert_eq!(choose(&graph, &mut Changes::default()), None);
     }
 }

@@ -23,7 +23,14 @@ enum State {
         sequences: Vec<Vec<u32>>,
         long: bool,
     },
-    OneByOne(Vec<Sequence>),
+    OneByOne(Vec<Alone>),
+}
+
+/// A sequence that goes by itself.
+struct Alone {
+    sequence: Sequence,
+    /// What it holds between two steps. A step that fails may leave less of it.
+    ids: Vec<u32>,
 }
 
 impl Together {
@@ -41,11 +48,11 @@ impl Together {
         let same_tables = prompts
             .iter()
             .all(|prompt| long(prompt.len()) == long(longest));
-        if !loaded.shares_buffer || !same_tables {
-            let new = prompts
-                .iter()
-                .map(|_| Sequence::new(Arc::clone(&self.model)));
-            self.state = State::OneByOne(new.collect::<Result<_, _>>()?);
+        let same_ends = prompts.iter().all(|prompt| prompt.len() == longest);
+        let finds_ends = loaded.layout.takes_rows || !loaded.layout.logits.last_only;
+        if !loaded.shares_buffer || !same_tables || !(same_ends || finds_ends) {
+            let nothing = vec![Vec::new(); prompts.len()];
+            self.state = State::OneByOne(self.alone(nothing)?);
             return self.one_by_one(prompts, cancel);
         }
         let context = self.model.context_length();
@@ -72,22 +79,28 @@ impl Together {
         }
     }
 
+    fn alone(&self, sequences: Vec<Vec<u32>>) -> Result<Vec<Alone>, EngineError> {
+        let one = |ids| {
+            let sequence = Sequence::new(Arc::clone(&self.model))?;
+            Ok(Alone { sequence, ids })
+        };
+        sequences.into_iter().map(one).collect()
+    }
+
     fn one_by_one(&mut self, new: &[&[u32]], cancel: &Cancel) -> Result<Vec<f32>, EngineError> {
         let State::OneByOne(sequences) = &mut self.state else {
             return Ok(Vec::new());
         };
-        let before: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
         let mut logits = Vec::new();
-        for at in 0..sequences.len() {
-            match sequences[at].extend(new[at], Want::Last, cancel) {
-                Ok(row) => logits.extend(row.data),
-                Err(error) => {
-                    for (sequence, &len) in sequences.iter_mut().zip(&before) {
-                        sequence.truncate(len);
-                    }
-                    return Err(error);
-                }
-            }
+        for (alone, ids) in sequences.iter_mut().zip(new) {
+            alone.sequence.truncate(alone.ids.len());
+            let missing = alone.ids.get(alone.sequence.len()..).unwrap_or_default();
+            let ids = [missing, ids].concat();
+            let row = alone.sequence.extend(&ids, Want::Last, cancel)?;
+            logits.extend(row.data);
+        }
+        for (alone, ids) in sequences.iter_mut().zip(new) {
+            alone.ids.extend_from_slice(ids);
         }
         Ok(logits)
     }
@@ -116,8 +129,13 @@ impl Together {
         let vocab = steps.loaded.layout.logits.vocab;
         match steps.run(&step, cancel) {
             Ok(all) => {
+                let chosen = steps
+                    .loaded
+                    .layout
+                    .takes_rows
+                    .then_some(step.rows.as_slice());
                 let n_rows = steps.n_rows(&step);
-                let logits = last_rows(&all, &step, new, n_rows, vocab);
+                let logits = last_rows(&all, chosen, new, n_rows, vocab);
                 for (sequence, ids) in sequences.iter_mut().zip(new) {
                     sequence.extend_from_slice(ids);
                 }
@@ -125,7 +143,11 @@ impl Together {
             }
             Err(Failure::Cancelled) => Err(Failure::Cancelled.on(steps.loaded.device.name())),
             Err(failure) => {
-                self.model.next_after(&steps.loaded, failure)?;
+                if let Err(error) = self.model.next_after(&steps.loaded, failure) {
+                    // Nobody knows what a device that failed has done to the cache.
+                    self.state = State::Empty;
+                    return Err(error);
+                }
                 self.apart(new, cancel)
             }
         }
@@ -133,18 +155,11 @@ impl Together {
 
     /// Goes on one by one: some have to be computed again that others need not be.
     fn apart(&mut self, new: &[&[u32]], cancel: &Cancel) -> Result<Vec<f32>, EngineError> {
-        let State::InOneRun { sequences, .. } = &self.state else {
+        let State::InOneRun { sequences, .. } = &mut self.state else {
             return Ok(Vec::new());
         };
-        let mut alone = Vec::new();
-        for ids in sequences {
-            let mut sequence = Sequence::new(Arc::clone(&self.model))?;
-            if !ids.is_empty() {
-                sequence.extend(ids, Want::Last, cancel)?;
-            }
-            alone.push(sequence);
-        }
-        self.state = State::OneByOne(alone);
+        let sequences = std::mem::take(sequences);
+        self.state = State::OneByOne(self.alone(sequences)?);
         self.one_by_one(new, cancel)
     }
 }
@@ -177,17 +192,22 @@ fn step(sequences: &[Vec<u32>], new: &[&[u32]], long: bool) -> Step {
     step
 }
 
-/// The last row of each sequence, out of those that a run gave.
-fn last_rows(all: &[f32], step: &Step, new: &[&[u32]], n_rows: usize, vocab: usize) -> Vec<f32> {
+/// The last row of each sequence, out of the `n_rows` that a run gave for each: those `chosen`, or the last ones there are.
+fn last_rows(
+    all: &[f32],
+    chosen: Option<&[i64]>,
+    new: &[&[u32]],
+    n_rows: usize,
+    vocab: usize,
+) -> Vec<f32> {
     let mut logits = Vec::with_capacity(new.len() * vocab);
     for (sequence, ids) in new.iter().enumerate() {
-        let last = ids.len() - 1;
-        let chosen = step.rows.iter().position(|&row| row == last as i64);
-        let row = match n_rows == step.rows.len() {
-            true => chosen.unwrap_or(0),
-            false => last.min(n_rows - 1),
+        let last = ids.len().saturating_sub(1);
+        let row = match chosen {
+            Some(chosen) => chosen.iter().position(|&row| row == last as i64),
+            None => Some(last.min(n_rows.saturating_sub(1))),
         };
-        let start = (sequence * n_rows + row) * vocab;
+        let start = (sequence * n_rows + row.unwrap_or(0)) * vocab;
         logits.extend_from_slice(all.get(start..start + vocab).unwrap_or_default());
     }
     logits
@@ -213,7 +233,7 @@ impl Batch for Together {
         let lengths: Vec<usize> = match &self.state {
             State::Empty => Vec::new(),
             State::InOneRun { sequences, .. } => sequences.iter().map(Vec::len).collect(),
-            State::OneByOne(sequences) => sequences.iter().map(|sequence| sequence.len()).collect(),
+            State::OneByOne(sequences) => sequences.iter().map(|alone| alone.ids.len()).collect(),
         };
         if lengths.len() != ids.len() {
             let message = format!("{} ids for {} sequences", ids.len(), lengths.len());

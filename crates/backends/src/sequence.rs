@@ -89,13 +89,13 @@ impl Sequence {
 
     /// Computes what is there once more, on the device that comes next.
     fn go_elsewhere(&mut self, failure: Failure, cancel: &Cancel) -> Result<(), EngineError> {
-        let next = self.model.next_after(&self.steps.loaded, failure);
         // Nobody knows what a device that failed has done to the cache.
-        let loaded = next.inspect_err(|_| self.ids.clear())?;
+        let before = std::mem::take(&mut self.ids);
+        let loaded = self.model.next_after(&self.steps.loaded, failure)?;
         let device = loaded.device.name();
         let context = self.model.context_length();
         self.steps = Steps::new(loaded, 1, context).map_err(|failure| failure.on(device))?;
-        self.run_again(cancel)
+        self.run(&before, Want::Last, cancel).map(drop)
     }
 
     fn run_again(&mut self, cancel: &Cancel) -> Result<(), EngineError> {

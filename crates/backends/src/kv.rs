@@ -41,7 +41,7 @@ impl Kv {
         }
     }
 
-    /// Makes the run that is being bound go from `past` to `total` positions; `context` is the most there can be.
+    /// Makes the run that is being bound go as far as `lengths` say.
     pub(crate) fn bind(
         &mut self,
         loaded: &Arc<Loaded>,
@@ -109,10 +109,8 @@ impl Buffers {
         }
         if lengths.past == 0 {
             let wanted = lengths.total.next_power_of_two().max(LEAST);
-            self.allocate(loaded, wanted.min(lengths.context.max(lengths.total)))?;
-            for (cache, tensor) in loaded.layout.caches.iter().zip(&mut self.tensors) {
-                lay_down(binding, cache, tensor)?;
-            }
+            let most = lengths.context.max(lengths.total);
+            self.allocate(loaded, binding, wanted.min(most).next_multiple_of(2))?;
         }
         while self.capacity < lengths.total {
             self.double(loaded, binding)?;
@@ -120,15 +118,21 @@ impl Buffers {
         Ok(())
     }
 
-    fn allocate(&mut self, loaded: &Arc<Loaded>, capacity: usize) -> Result<(), Failure> {
-        self.tensors.clear(); // before the new ones, so that both are never there
+    /// One cache after the other, as the binding keeps what lay there before until something else does.
+    fn allocate(
+        &mut self,
+        loaded: &Arc<Loaded>,
+        binding: &mut IoBinding,
+        capacity: usize,
+    ) -> Result<(), Failure> {
+        self.tensors.clear();
         self.capacity = 0;
-        let mut tensors = Vec::with_capacity(loaded.layout.caches.len());
         let allocator = loaded.allocator()?;
         for cache in &loaded.layout.caches {
-            tensors.push(self.zeros(loaded, &allocator, cache, capacity)?);
+            let mut tensor = self.zeros(loaded, &allocator, cache, capacity)?;
+            lay_down(binding, cache, &mut tensor)?;
+            self.tensors.push(tensor);
         }
-        self.tensors = tensors;
         self.capacity = capacity;
         Ok(())
     }
@@ -141,28 +145,23 @@ impl Buffers {
         cache: &Cache,
         capacity: usize,
     ) -> Result<DynTensor, Failure> {
-        let tensor = DynTensor::new(allocator, cache.element, self.shape(cache, capacity))?;
-        if loaded.device.is_in_host_memory() {
-            return Ok(tensor); // the host's comes zeroed
+        let shape = |positions| shape(cache, self.sequences, positions);
+        let mut tensor = DynTensor::new(allocator, cache.element, shape(capacity))?;
+        if !loaded.device.is_in_host_memory() {
+            // The host's comes zeroed.
+            let half = DynTensor::new(&Allocator::default(), cache.element, shape(capacity / 2))?;
+            run_double(loaded, cache, &half, &mut tensor)?;
         }
-        let half = DynTensor::new(
-            &Allocator::default(),
-            cache.element,
-            self.shape(cache, capacity.div_ceil(2)),
-        )?;
-        let twice = self.shape(cache, 2 * capacity.div_ceil(2));
-        let mut doubled = match twice == self.shape(cache, capacity) {
-            true => tensor,
-            false => DynTensor::new(allocator, cache.element, twice)?,
-        };
-        run_double(loaded, cache, &half, &mut doubled)?;
-        Ok(doubled)
+        Ok(tensor)
     }
 
     /// One cache after the other, so that only one is there twice.
     fn double(&mut self, loaded: &Arc<Loaded>, binding: &mut IoBinding) -> Result<(), Failure> {
         // What fails in the middle leaves nothing that could be used.
         let capacity = 2 * std::mem::take(&mut self.capacity);
+        if capacity == 0 {
+            return Err(Failure::Device("its keys and values are gone".into()));
+        }
         let allocator = loaded.allocator()?;
         for (cache, tensor) in loaded.layout.caches.iter().zip(&mut self.tensors) {
             let shape = shape(cache, self.sequences, capacity);
@@ -173,10 +172,6 @@ impl Buffers {
         }
         self.capacity = capacity;
         Ok(())
-    }
-
-    fn shape(&self, cache: &Cache, positions: usize) -> [i64; 4] {
-        shape(cache, self.sequences, positions)
     }
 }
 

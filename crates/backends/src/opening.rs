@@ -1,6 +1,8 @@
 //! How a model's graph is opened: what its folder says, with what the caller says over it.
 
-use inhouse_engine::{EngineError, GenaiConfig, GraphOptimization, LoadOptions};
+use inhouse_engine::{
+    EngineError, GenaiConfig, GraphOptimization, LoadOptions, NamedStrings, Precision,
+};
 use ort::session::builder::GraphOptimizationLevel;
 
 use crate::runner::Opening;
@@ -14,12 +16,22 @@ const HARMLESS: [&str; 14] = [
     "session.disable_double_qdq_remover",
     "session.enable_quant_qdq_cleanup",
     "session.qdqisint8allowed",
-    "session.qdq_matmulnbits_accuracy_level",
+    ACCURACY,
     "session.use_device_allocator_for_initializers",
     "session.dynamic_block_base",
     "optimization.enable_gelu_approximation",
     "optimization.enable_cast_chain_elimination",
     "optimization.disable_specified_optimizers",
+    "mlas.enable_gemm_fastmath_arm64_bfloat16",
+    "mlas.use_lut_gemm",
+];
+
+/// The `accuracy_level` of what ONNX Runtime makes of a dequantised product.
+const ACCURACY: &str = "session.qdq_matmulnbits_accuracy_level";
+/// Those of [`HARMLESS`] by which something is computed less exactly.
+const ROUNDING: [&str; 4] = [
+    ACCURACY,
+    "optimization.enable_gelu_approximation",
     "mlas.enable_gemm_fastmath_arm64_bfloat16",
     "mlas.use_lut_gemm",
 ];
@@ -44,6 +56,10 @@ pub(crate) fn of(
         .iter()
         .cloned()
         .partition(|(key, _)| HARMLESS.contains(&key.as_str()));
+    let entries = match options.precision {
+        Precision::Exact => exact(entries),
+        Precision::Default => entries,
+    };
     let notes = others
         .iter()
         .map(|(key, _)| format!("genai_config.json: session_options.{key} was passed over"))
@@ -55,6 +71,14 @@ pub(crate) fn of(
         ..plain(options)?
     };
     Ok((opening, notes))
+}
+
+/// Without what may round activations. What is made of a dequantised product has an accuracy of its own, which is int8
+/// unless something else is said.
+fn exact(mut entries: NamedStrings) -> NamedStrings {
+    entries.retain(|(key, _)| !ROUNDING.contains(&key.as_str()));
+    entries.push((ACCURACY.to_owned(), "0".to_owned()));
+    entries
 }
 
 /// The options where a folder has no say.
@@ -78,5 +102,36 @@ fn level(level: Option<GraphOptimization>) -> GraphOptimizationLevel {
         Some(GraphOptimization::Basic) => GraphOptimizationLevel::Level1,
         Some(GraphOptimization::Extended) => GraphOptimizationLevel::Level2,
         Some(GraphOptimization::All) | None => GraphOptimizationLevel::All,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn exact_arithmetic_is_exact_whatever_the_folder_says() {
+        let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/zoo/llama-fp32");
+        let mut config = GenaiConfig::of_folder(&zoo).unwrap();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let harmless = pair("session.set_denormal_as_zero", "1");
+        config.decoder.session.entries = vec![
+            pair("mlas.use_lut_gemm", "1"),
+            harmless.clone(),
+            pair(ACCURACY, "4"),
+        ];
+        let check = |precision, expected: &[(String, String)]| {
+            let options = LoadOptions {
+                precision,
+                ..LoadOptions::default()
+            };
+            let (opening, notes) = of(&config, &options).unwrap();
+            assert_eq!((opening.entries.as_slice(), notes.len()), (expected, 0));
+        };
+        let entries = &config.decoder.session.entries;
+        check(Precision::Default, entries);
+        check(Precision::Exact, &[harmless, pair(ACCURACY, "0")]);
     }
 }

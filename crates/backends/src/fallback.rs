@@ -90,7 +90,13 @@ impl<T, D: Named> Fallback<T, D> {
         if let Ok((place, _)) = &found {
             notes.push(format!("went on with {}", self.devices[*place].name()));
         }
-        lock(&self.notes).append(&mut notes);
+        let mut known = lock(&self.notes);
+        for note in notes {
+            if !known.contains(&note) {
+                known.push(note); // what fails at every run is told of once
+            }
+        }
+        drop(known);
         let (place, loaded) = found?;
         *current = (place, Arc::new(loaded));
         Ok(())
@@ -215,5 +221,16 @@ mod tests {
         assert_eq!(place.notes(), notes);
         let error = place.next_after(&place.current(), lost(), &works);
         assert_eq!(error.unwrap_err().to_string(), "cpu failed: it is gone");
+    }
+
+    #[test]
+    fn what_fails_again_and_again_is_told_of_once() {
+        let place = Fallback::load(devices(), Vec::new(), |_| true, &on(&["first"])).unwrap();
+        for _ in 0..3 {
+            let lost = Failure::Device("it is gone".into());
+            let error = place.next_after(&place.current(), lost, &on(&[]));
+            assert_eq!(error.unwrap_err().to_string(), "cpu failed: no driver");
+        }
+        assert_eq!(place.notes().len(), 3, "{:?}", place.notes());
     }
 }

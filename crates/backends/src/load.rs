@@ -41,12 +41,12 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// GPUs first where some were asked for; on the processor the native engine where it knows the graph.
+    /// What stands before the processor first; on the processor the native engine where it knows the graph.
     fn auto(&self, note: &mut dyn FnMut(LoadNote)) -> Result<Arc<dyn Backend>, EngineError> {
         let order = runtime::order(&self.options.onnxruntime, self.of_folder());
         let others: Vec<&str> = order
             .iter()
-            .filter(|provider| **provider != ExecutionProvider::Cpu)
+            .take_while(|provider| **provider != ExecutionProvider::Cpu)
             .map(|provider| provider.name())
             .collect();
         let mut notes = Vec::new();
@@ -91,7 +91,12 @@ impl Wanted<'_> {
         let runtime = Runtime::find(&self.options.onnxruntime, self.of_folder())?;
         // Those that are left at loading are what this is about.
         runtime.check(|device| at_load.may_use(device))?;
-        notes.extend(runtime.notes());
+        for why in runtime.notes() {
+            // It may have been looked for before, and not been there then.
+            if !notes.iter().any(|note| note.contains(&why)) {
+                notes.push(why);
+            }
+        }
         let config = self.config.clone();
         let load = &self.options.load;
         let (library, devices) = (runtime.library, runtime.devices);

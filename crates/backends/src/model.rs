@@ -8,6 +8,7 @@ use crate::device::Device;
 use crate::failure::Failure;
 use crate::fallback::Fallback;
 use crate::graph::Prepared;
+use crate::layout::layer_of;
 use crate::library::Library;
 use crate::loaded::Loaded;
 use crate::opening;
@@ -39,6 +40,7 @@ struct Source {
     prepared: Prepared,
     opening: Opening,
     library: &'static Library,
+    room: Room,
 }
 
 /// Which devices a model may be loaded on; when one is lost later, any may go on.
@@ -73,13 +75,23 @@ impl OrtModel {
         at_load: AtLoad,
         notes: Vec<String>,
     ) -> Result<Self, EngineError> {
-        check_memory(folder, options)?;
+        let room = Room::of(folder, options)?;
+        let mut begin = devices.iter().filter(|device| at_load.may_use(device));
+        if let Some(first) = begin.next()
+            && !begin.any(|device| room.check(device).is_ok())
+        {
+            room.check(first)?; // before any of it is read
+        }
         let path = folder.join(&config.decoder.filename);
         let names = [
             config.decoder.past_key_names.clone(),
             config.decoder.past_value_names.clone(),
         ];
-        let is_past = |name: &str| names.iter().any(|pattern| matches(pattern, name));
+        let is_past = |name: &str| {
+            names
+                .iter()
+                .any(|pattern| layer_of(pattern, name).is_some())
+        };
         let logits = &config.decoder.logits;
         let prepared = Prepared::decoder(&path, logits, &is_past, options.precision)?;
         let (opening, more_notes) = opening::of(&config, options)?;
@@ -89,6 +101,7 @@ impl OrtModel {
             prepared,
             opening,
             library,
+            room,
         };
         let notes = [notes, more_notes].concat();
         let place = Fallback::load(
@@ -113,6 +126,9 @@ impl OrtModel {
 impl Source {
     /// Fails where another device may do; gives an error where none would.
     fn load_on(&self, device: &Device) -> Result<Result<Loaded, EngineError>, Failure> {
+        if let Err(error) = self.room.check(device) {
+            return Ok(Err(error));
+        }
         if !device.captures() {
             return self.load_as_told(device);
         }
@@ -241,26 +257,31 @@ fn used(loaded: &Loaded) -> Vec<String> {
     names
 }
 
-/// ONNX Runtime lays most weights out anew while those of the file are mapped: full-size Phi-4-mini took 1.7 times its
-/// files at its peak.
-fn check_memory(folder: &Path, options: &LoadOptions) -> Result<(), EngineError> {
-    let Some(available) = options.available_memory else {
-        return Ok(());
-    };
-    let mut estimate = MemoryEstimate::of_folder(folder, options.kv)?;
-    estimate.weights = estimate.weights / 10 * 17;
-    estimate.check(available)
+/// The host's memory: what a model takes of it, and what is free, where that is known.
+struct Room {
+    estimate: MemoryEstimate,
+    available: Option<u64>,
 }
 
-/// Whether `name` is `pattern` at some layer.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((before, after)) = pattern.split_once("%d") else {
-        return pattern == name;
-    };
-    let layer = name
-        .strip_prefix(before)
-        .and_then(|name| name.strip_suffix(after));
-    layer.is_some_and(|layer| !layer.is_empty() && layer.bytes().all(|byte| byte.is_ascii_digit()))
+impl Room {
+    /// ONNX Runtime lays most weights out anew while those of the file are mapped: full-size Phi-4-mini took 1.7 times its
+    /// files at its peak.
+    fn of(folder: &Path, options: &LoadOptions) -> Result<Self, EngineError> {
+        let mut estimate = MemoryEstimate::of_folder(folder, options.kv)?;
+        estimate.weights = estimate.weights / 10 * 17;
+        Ok(Self {
+            estimate,
+            available: options.available_memory,
+        })
+    }
+
+    /// What other devices have is theirs to say.
+    fn check(&self, device: &Device) -> Result<(), EngineError> {
+        match self.available {
+            Some(available) if device.is_in_host_memory() => self.estimate.check(available),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Backend for OrtModel {

@@ -1,5 +1,7 @@
 //! Decoders on ONNX Runtime: the small models with what was recorded, and what happens when something fails.
 
+mod strange;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -431,6 +433,47 @@ fn a_batch_that_loses_its_device_goes_on_apart() {
 }
 
 #[test]
+fn a_sequence_of_a_batch_that_was_lost_is_computed_again() {
+    let model = on_processors("onnxruntime/llama-explicit-fp32", &[false]);
+    let mut batch = model.batch().unwrap();
+    let cancel = Cancel::new();
+    batch.prefill(&[&ids(4), &ids(9)], &cancel).unwrap();
+    fail_after(&model, 1, "device lost");
+    batch.step(&[1, 2], &cancel).unwrap_err();
+    *lock(&model.shared().current().runner.fault) = None;
+    let step = batch.step(&[1, 2], &cancel).unwrap();
+    for (row, (prompt, id)) in [(ids(4), 1), (ids(9), 2)].into_iter().enumerate() {
+        let mut alone = model.session().unwrap();
+        last(&mut *alone, &prompt);
+        assert_close(step.row(row), &last(&mut *alone, &[id]));
+    }
+}
+
+#[test]
+fn memory_of_the_host_is_asked_for_where_it_is_needed() {
+    let folder = testdata("zoo/llama-fp32");
+    let check = |providers: &[ExecutionProvider], expected: ErrorKind| {
+        let options = provider::Options::default();
+        let device = |&provider| Device::new(provider, options.clone(), library());
+        let load = LoadOptions {
+            available_memory: Some(1000),
+            ..LoadOptions::default()
+        };
+        let config = GenaiConfig::of_folder(&folder).unwrap();
+        let devices = providers.iter().map(device).collect();
+        let any = AtLoad::AnyDevice;
+        let model = OrtModel::load(&folder, config, &load, library(), devices, any, Vec::new());
+        let error = model.err().unwrap();
+        assert_eq!(error.kind(), expected, "{error}");
+    };
+    check(&[ExecutionProvider::Cpu], ErrorKind::Memory);
+    // This library has none: what is said is that, and not that the host's memory is short.
+    check(&[ExecutionProvider::Cuda], ErrorKind::Device);
+    let then_processor = [ExecutionProvider::Cuda, ExecutionProvider::Cpu];
+    check(&then_processor, ErrorKind::Memory);
+}
+
+#[test]
 fn memory_that_is_not_there_is_named_as_such() {
     let model = on_processors("zoo/llama-fp32", &[false]);
     let mut session = model.session().unwrap();
@@ -467,6 +510,25 @@ fn the_native_engine_runs_what_it_knows_and_onnx_runtime_the_rest() {
     let (name, notes) = backend("onnxruntime/phi2-int4-gqa");
     assert_eq!(name, "onnxruntime");
     assert!(notes[0].contains("the native engine"), "{notes:?}");
+}
+
+#[test]
+fn what_stands_behind_the_processor_is_not_preferred_to_it() {
+    let mut options = options(Choice::Auto);
+    options.onnxruntime.providers = vec![ExecutionProvider::Cpu, ExecutionProvider::Cuda];
+    let model = load(&testdata("zoo/llama-fp32"), &options, &mut |_| {}).unwrap();
+    assert_eq!(model.info().backend, "native");
+    assert_eq!(model.notes(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_not_there_is_said_once() {
+    let mut options = options(Choice::Auto);
+    options.onnxruntime.providers = vec![ExecutionProvider::Cuda, ExecutionProvider::Cpu];
+    let folder = testdata("onnxruntime/phi2-int4-gqa");
+    let notes = load(&folder, &options, &mut |_| {}).unwrap().notes();
+    let about = |note: &&String| note.contains("cuda cannot be used");
+    assert_eq!(notes.iter().filter(about).count(), 1, "{notes:?}");
 }
 
 #[test]

@@ -1,0 +1,159 @@
+//! Folders that come from anywhere: configurations and graphs that are not as exports are.
+
+use inhouse_onnx::{Graph, Model};
+use prost::Message;
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::graph::splice::{Changes, Node, Value, put};
+
+/// A copy of a model with another configuration and another graph.
+struct Changed(TempDir);
+
+impl Changed {
+    fn new(
+        name: &str,
+        configure: impl FnOnce(&mut Json),
+        change: impl FnOnce(&Graph, &mut Changes),
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
+        for entry in std::fs::read_dir(testdata(name)).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        let config = folder.path().join("genai_config.json");
+        let mut json = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+        configure(&mut json);
+        std::fs::write(&config, json.to_string()).unwrap();
+        let path = folder.path().join("model.onnx");
+        let mut changes = Changes::default();
+        change(&Model::load(&path).unwrap().graph, &mut changes);
+        let bytes = changes.apply(&std::fs::read(&path).unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        Self(folder)
+    }
+
+    fn load(&self) -> Result<Arc<dyn Backend>, EngineError> {
+        load(self.0.path(), &options(Choice::OnnxRuntime), &mut |_| {})
+    }
+}
+
+/// With another value somewhere in the configuration.
+fn configured(place: &[&str], value: Json) -> Changed {
+    let set = |json: &mut Json| *place.iter().fold(json, |json, key| &mut json[*key]) = value;
+    Changed::new("zoo/llama-fp32", set, |_, _| {})
+}
+
+#[test]
+fn names_that_do_not_fit_are_named() {
+    let check = |key: &str, value: &str, expected: &str| {
+        let (section, name) = key.split_once('/').unwrap();
+        let folder = configured(&["model", "decoder", section, name], json!(value));
+        let error = folder.load().err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::UnsupportedGraph, "{error}");
+        assert!(error.to_string().contains(expected), "{key}: {error}");
+    };
+    let key = "inputs/past_key_names";
+    check(key, "past_key_values.0.key", "\"past_key_values.0.key\"");
+    check(key, "past_key_values.%d.value", "past_key_values.0.key");
+    check("outputs/present_key_names", "present.%d", "\"present.0\"");
+    let twice = "present.%d.value";
+    check("outputs/present_key_names", twice, "for it alone");
+    check("outputs/logits", "present.0.key", "three dimensions");
+    check("outputs/logits", "nothing", "no output \"nothing\"");
+    check("inputs/input_ids", "nothing", "\"input_ids\"");
+    let floats = "past_key_values.0.key";
+    check("inputs/position_ids", floats, "integers of 32 or 64 bits");
+}
+
+#[test]
+fn counts_that_do_not_fit_are_the_graphs() {
+    let layers = json!((1 << 24) - 1);
+    let folder = configured(&["model", "decoder", "num_hidden_layers"], layers);
+    assert_eq!(folder.load().unwrap().info().layers, 3);
+    for context in [1, 3, 65] {
+        let folder = configured(&["model", "context_length"], json!(context));
+        let model = folder.load().unwrap();
+        let mut session = model.session().unwrap();
+        for id in ids(context) {
+            last(&mut *session, &[id]);
+        }
+        let error = session.extend(&[1], Want::Last, &Cancel::new());
+        assert!(error.is_err());
+    }
+}
+
+#[test]
+fn a_graph_without_keys_and_values_is_no_decoder() {
+    let folder = configured(&["model", "vocab_size"], json!(512));
+    let node = Node {
+        input: vec!["input_ids".into()],
+        output: vec!["logits".into()],
+        name: None,
+        op_type: Some("Identity".into()),
+        attribute: Vec::new(),
+    };
+    let value = |name| {
+        let dims: Option<&[&str]> = Some(&["batch", "sequence"]);
+        let element = 7; // TensorProto.DataType.INT64
+        Value {
+            name,
+            element,
+            dims,
+        }
+        .encode()
+    };
+    let mut graph = Vec::new();
+    put(&mut graph, 1, &node.encode_to_vec());
+    put(&mut graph, 2, b"graph");
+    put(&mut graph, 11, &value("input_ids"));
+    put(&mut graph, 12, &value("logits"));
+    let mut model = vec![1 << 3, 8]; // ir_version
+    put(&mut model, 7, &graph);
+    put(&mut model, 8, &[2 << 3, 17]); // opset
+    std::fs::write(folder.0.path().join("model.onnx"), model).unwrap();
+    let error = folder.load().err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedGraph, "{error}");
+    assert!(error.to_string().contains("keys and values"), "{error}");
+}
+
+/// The head's weights come out of an operator that is not looked through.
+fn hide_weights(graph: &Graph, changes: &mut Changes) {
+    let head = graph.nodes.iter().enumerate();
+    let (index, head) = head
+        .filter(|(_, node)| node.op_type.starts_with("MatMul"))
+        .next_back()
+        .unwrap();
+    let node = Node {
+        input: vec![head.inputs[1].clone()],
+        output: vec!["weights".into()],
+        name: None,
+        op_type: Some("Identity".into()),
+        attribute: Vec::new(),
+    };
+    changes.insert(index, &node);
+    changes.rename_input(index, 1, "weights");
+}
+
+#[test]
+fn a_batch_finds_the_rows_of_a_head_that_is_not_pruned() {
+    for name in ["zoo/llama-fp32", "zoo-extra/llama-prune-head"] {
+        let model = Changed::new(name, |_| {}, hide_weights).load().unwrap();
+        for lengths in [[2, 1], [1, 2], [5, 3], [3, 3]] {
+            let prompts = lengths.map(|length| ids(length + 4)[4..].to_vec());
+            let borrowed = prompts.each_ref().map(Vec::as_slice);
+            let mut batch = model.batch().unwrap();
+            let together = batch.prefill(&borrowed, &Cancel::new()).unwrap();
+            for (row, prompt) in prompts.iter().enumerate() {
+                let alone = last(&mut *model.session().unwrap(), prompt);
+                assert_close(together.row(row), &alone);
+            }
+        }
+        let all = model
+            .session()
+            .unwrap()
+            .extend(&ids(3), Want::All, &Cancel::new());
+        assert_eq!(all.unwrap().rows, 3);
+    }
+}

@@ -75,7 +75,7 @@ impl MemoryEstimate {
                 gib(needed),
                 gib(self.weights),
                 gib(self.working),
-                gib(self.kv_per_token * SHORT as u64),
+                gib(self.kv_per_token.saturating_mul(SHORT as u64)),
                 gib(available)
             ),
         ))
@@ -130,6 +130,16 @@ mod tests {
             text.contains("3.00 GiB of weights") && text.contains("2.00 GiB are free"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn absurd_numbers_are_refused_as_others_are() {
+        let estimate = MemoryEstimate {
+            weights: u64::MAX,
+            kv_per_token: u64::MAX,
+            working: u64::MAX,
+        };
+        assert_eq!(estimate.check(1).unwrap_err().kind(), ErrorKind::Memory);
     }
 
     #[test]

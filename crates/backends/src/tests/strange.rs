@@ -120,11 +120,9 @@ fn a_graph_without_keys_and_values_is_no_decoder() {
 
 /// The head's weights come out of an operator that is not looked through.
 fn hide_weights(graph: &Graph, changes: &mut Changes) {
-    let head = graph.nodes.iter().enumerate();
-    let (index, head) = head
-        .filter(|(_, node)| node.op_type.starts_with("MatMul"))
-        .next_back()
-        .unwrap();
+    let is_product = |(_, node): &(usize, &inhouse_onnx::Node)| node.op_type.starts_with("MatMul");
+    let mut nodes = graph.nodes.iter().enumerate();
+    let (index, head) = nodes.rfind(is_product).unwrap();
     let node = Node {
         input: vec![head.inputs[1].clone()],
         output: vec!["weights".into()],

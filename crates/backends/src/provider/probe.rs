@@ -117,7 +117,12 @@ fn prepare(provider: ExecutionProvider, library: &Library, search: &Search) -> R
     let of_message = |message: &str| reason::of_message(provider, message, &Machine::look(search));
     match dispatch::is_compiled_in(provider) {
         Ok(true) => {}
-        Ok(false) => return Err(reason::of_build(provider, &library.name())),
+        Ok(false) => {
+            return Err(match elsewhere(provider, library, search) {
+                Some(other) => reason::of_another(provider, library, &other),
+                None => reason::of_build(provider, &library.name()),
+            });
+        }
         Err(error) => return Err(of_message(error.message())),
     }
     if provider == ExecutionProvider::Cpu {
@@ -137,6 +142,17 @@ fn prepare(provider: ExecutionProvider, library: &Library, search: &Search) -> R
     .map_err(|message| of_message(&message))?;
     companions::load_after(provider, &folders);
     Ok(())
+}
+
+/// Another library that has the provider and could have been loaded.
+fn elsewhere(provider: ExecutionProvider, library: &Library, search: &Search) -> Option<PathBuf> {
+    let companion = provider.companion(search.os)?;
+    let has_it = |path: &PathBuf| path.with_file_name(&companion).is_file();
+    let others = crate::library::find(search).into_iter();
+    others
+        .filter(|other| other.verdict.is_usable() && other.path != library.path)
+        .map(|other| other.path)
+        .find(has_it)
 }
 
 /// A file with a provider, or with what providers share, that would end the process.

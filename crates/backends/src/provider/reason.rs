@@ -1,9 +1,11 @@
 //! Why a provider cannot be used, read from what ONNX Runtime said and what the machine shows.
 
+use std::path::Path;
+
 use super::{
     companions::missing_library, machine::Machine, name::ExecutionProvider, webgpu::Plugin,
 };
-use crate::library::Os;
+use crate::library::{Library, Os, Place};
 
 /// What is missing for a provider to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,25 @@ pub(super) fn of_build(provider: ExecutionProvider, library: &str) -> Reason {
             _ => "set ORT_DYLIB_PATH to a build that has it",
         },
     )
+}
+
+/// The library that is loaded was built without the provider, and `other` was not.
+pub(super) fn of_another(provider: ExecutionProvider, loaded: &Library, other: &Path) -> Reason {
+    let advice = advice_of_another(provider, loaded.place, other);
+    Reason {
+        advice,
+        ..of_build(provider, &loaded.name())
+    }
+}
+
+fn advice_of_another(provider: ExecutionProvider, place: Place, other: &Path) -> String {
+    let other = other.display();
+    match place.is_named() {
+        true => format!("{other} has it, and {place} names another"),
+        false => format!(
+            "{other} has it, and a process can load one library: start anew, and ask for {provider} first"
+        ),
+    }
 }
 
 /// What became of WebGPU's plugin, where it lists no device; [`None`] where it may.

@@ -1,10 +1,12 @@
 //! Messages as ONNX Runtime 1.23 to 1.31 and their providers gave them, on Linux unless they say otherwise.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Missing, of_build, of_message, of_no_device, of_plugin, of_system, short};
+use super::{
+    Missing, advice_of_another, of_build, of_message, of_no_device, of_plugin, of_system, short,
+};
 use crate::{
-    library::Os,
+    library::{Os, Place},
     provider::{ExecutionProvider as Ep, machine::Machine, webgpu::Plugin},
 };
 
@@ -302,4 +304,21 @@ fn other_messages_are_shortened_to_what_they_say() {
         &device("a graphics card"),
         &["DirectX 12"],
     );
+}
+
+#[test]
+fn another_library_that_has_the_provider_is_named() {
+    for (place, expected) in [
+        (
+            Place::Variable,
+            "/o/lib.so has it, and ORT_DYLIB_PATH names another",
+        ),
+        (
+            Place::Node,
+            "/o/lib.so has it, and a process can load one library: start anew, and ask for cuda first",
+        ),
+    ] {
+        let advice = advice_of_another(Ep::Cuda, place, Path::new("/o/lib.so"));
+        assert_eq!(advice, expected);
+    }
 }

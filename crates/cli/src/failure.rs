@@ -120,7 +120,7 @@ fn said(error: &ProviderError) -> Option<String> {
         Err(_) if body.trim_start().starts_with('<') => return None,
         Err(_) => body.to_owned(),
     };
-    let line = plain(&one_line(&message));
+    let line = one_line(&message);
     let shown: String = line.chars().take(MOST_SAID).collect();
     let more = if shown.len() < line.len() { ".." } else { "" };
     (!shown.is_empty()).then(|| format!("{shown}{more}"))
@@ -135,14 +135,15 @@ fn message(body: &Value) -> Option<&str> {
     error.as_str().or_else(|| fields.into_iter().next())
 }
 
-/// A cause takes one line, whatever library it came from.
+/// A cause takes one line that moves no cursor, whatever library it came from: it may quote a stranger's model.
 fn one_line(message: &str) -> String {
-    message
+    let line = message
         .split('\n')
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
-        .join(" ")
+        .join(" ");
+    plain(&line)
 }
 
 #[cfg(test)]
@@ -158,6 +159,15 @@ mod tests {
         assert_eq!(
             text(&error),
             "error: cannot load the model\n  because line one line two\n"
+        );
+    }
+
+    #[test]
+    fn no_cause_moves_the_cursor() {
+        let error = anyhow!("no operator \u{1b}[2JFoo\u{7}").context("the node \u{1b}[31m");
+        assert_eq!(
+            text(&error),
+            "error: the node \u{fffd}[31m\n  because no operator \u{fffd}[2JFoo\u{fffd}\n"
         );
     }
 

@@ -41,7 +41,8 @@ pub(crate) struct RuntimeFlags {
     /// An option of an execution provider, by ONNX Runtime's name: cuda.device_id=1; may be given several times
     #[arg(long = "ep-option", value_name = "NAME.KEY=VALUE")]
     ep_options: Vec<EpOption>,
-    /// The library, or the folder it is in [default: $ORT_DYLIB_PATH, else the first that inhouse doctor shows]
+    /// The library, or the folder it is in [default: $ORT_DYLIB_PATH, else the first found that has what --ep names; see
+    /// inhouse doctor]
     #[arg(long, value_name = "PATH")]
     ort_library: Option<PathBuf>,
 }

@@ -8,7 +8,7 @@ use inhouse_models::{InstalledRuntime, Platform, RuntimePackage};
 use serde::Serialize;
 
 use crate::commands::{Context, list};
-use crate::output::{Align, Table, bytes};
+use crate::output::{Align, Table, bytes, plain};
 
 /// List the runtimes that are here, every byte checked, and those that can be installed on this platform
 #[derive(Args, Debug)]
@@ -75,7 +75,7 @@ fn here(installed: &[InstalledRuntime]) -> Table {
     for runtime in installed {
         table.row([
             runtime.flavour.to_string(),
-            runtime.version.clone(),
+            plain(&runtime.version), // of a file that anyone may have written
             bytes(runtime.size),
             list::state(&runtime.state),
             runtime.folder.display().to_string(),

@@ -27,7 +27,7 @@ pub fn load(
         options,
     };
     match options.backend {
-        Choice::Native => wanted.native(Vec::new(), note),
+        Choice::Native => wanted.native(Vec::new(), note).map_err(with_way_out),
         Choice::OnnxRuntime => wanted.onnxruntime(AtLoad::AnyDevice, Vec::new()),
         Choice::Auto => wanted.auto(note),
     }
@@ -109,10 +109,40 @@ impl Wanted<'_> {
     }
 }
 
+/// What the native engine does not know, the other one may.
+fn with_way_out(error: EngineError) -> EngineError {
+    match error.kind() {
+        ErrorKind::UnsupportedGraph => EngineError::new(
+            error.kind(),
+            format!("{error}; the backend onnxruntime may run it"),
+        ),
+        _ => error,
+    }
+}
+
 /// Whether another backend may do where this one failed so.
 fn is_about_the_device(error: &EngineError) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Device | ErrorKind::Library | ErrorKind::Memory
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EngineError, ErrorKind, with_way_out};
+
+    #[test]
+    fn the_other_backend_is_named_where_it_may_do() {
+        let check = |kind: ErrorKind, expected: &str| {
+            let error = with_way_out(EngineError::new(kind, "no"));
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.kind(), kind);
+        };
+        check(
+            ErrorKind::UnsupportedGraph,
+            "no; the backend onnxruntime may run it",
+        );
+        check(ErrorKind::Memory, "no");
+    }
 }

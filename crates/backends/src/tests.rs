@@ -83,13 +83,18 @@ fn last(session: &mut dyn Session, ids: &[u32]) -> Vec<f32> {
 
 #[track_caller]
 fn assert_close(ours: &[f32], theirs: &[f32]) {
+    assert_within(1e-4, ours, theirs);
+}
+
+#[track_caller]
+fn assert_within(most: f32, ours: &[f32], theirs: &[f32]) {
     assert_eq!(ours.len(), theirs.len());
     let worst = ours
         .iter()
         .zip(theirs)
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
-    assert!(worst < 1e-4, "they differ by {worst}");
+    assert!(worst < most, "they differ by {worst}");
 }
 
 // === as recorded ===

@@ -155,3 +155,77 @@ fn a_batch_finds_the_rows_of_a_head_that_is_not_pruned() {
         assert_eq!(all.unwrap().rows, 3);
     }
 }
+
+// === over LongRoPE's original length, in pieces of four tokens ===
+
+/// The folder, the model on two processors, and the original length.
+fn in_pieces() -> (Changed, OrtModel, usize) {
+    let set = |json: &mut Json| json["search"]["chunk_size"] = json!(4);
+    let folder = Changed::new("zoo/phi4mini-fp32", set, |_, _| {});
+    let model = on_processors(folder.0.path().to_str().unwrap(), &[false, false]);
+    let original = model.shared().current().original_length.unwrap();
+    (folder, model, original)
+}
+
+fn fresh(model: &OrtModel, ids: &[u32]) -> Vec<f32> {
+    last(&mut *model.session().unwrap(), ids)
+}
+
+#[test]
+fn what_is_stopped_on_the_way_over_goes_on_from_where_it_is() {
+    let (_folder, model, original) = in_pieces();
+    let all = ids(original as u32 + 2);
+    let mut session = model.session().unwrap();
+    last(&mut *session, &all[..original - 1]);
+    fail_after(
+        &model,
+        2,
+        "Exiting due to terminate flag being set to true.",
+    );
+    let over = session.extend(&all[original - 1..], Want::Last, &Cancel::new());
+    assert_eq!(over.unwrap_err().kind(), ErrorKind::Cancelled);
+    *lock(&model.shared().current().runner.fault) = None;
+    assert_eq!(session.ids(), &all[..8]);
+    // On this side again, and over at last.
+    let here = [&all[..8], &[5]].concat();
+    assert_close(&last(&mut *session, &[5]), &fresh(&model, &here));
+    session.truncate(8);
+    let over = last(&mut *session, &all[8..]);
+    assert_close(&over, &fresh(&model, &all));
+    session.truncate(original);
+    let at_the_end = last(&mut *session, &[]);
+    assert!(at_the_end.is_empty());
+    session.truncate(8);
+    assert_close(&last(&mut *session, &[5]), &fresh(&model, &here));
+}
+
+#[test]
+fn a_device_that_is_lost_on_the_way_over_is_left() {
+    let (_folder, model, original) = in_pieces();
+    let all = ids(original as u32 + 2);
+    let mut session = model.session().unwrap();
+    last(&mut *session, &all[..original - 1]);
+    fail_after(&model, 2, "device lost");
+    let over = last(&mut *session, &all[original - 1..]);
+    assert_eq!(session.ids(), all);
+    assert_close(&over, &fresh(&model, &all));
+    assert!(model.notes().join("\n").contains("went on with cpu"));
+}
+
+#[test]
+fn sequences_of_a_batch_go_over_one_after_the_other() {
+    let (_folder, model, original) = in_pieces();
+    let all = ids(original as u32 + 4);
+    let lengths = [original - 1, original - 3, 2];
+    let prompts = lengths.map(|length| &all[..length]);
+    let mut batch = model.batch().unwrap();
+    batch.prefill(&prompts, &Cancel::new()).unwrap();
+    for step in 0..5 {
+        let new = lengths.map(|length| all[length + step]);
+        let rows = batch.step(&new, &Cancel::new()).unwrap();
+        for (row, length) in lengths.iter().enumerate() {
+            // One token at a time is summed up in another order than a prompt is.
+            assert_within(1e-3, rows.row(row), &fresh(&model, &all[..=length + step]));
+        }
+    }
+}

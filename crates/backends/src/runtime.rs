@@ -39,6 +39,9 @@ impl Runtime {
             refused: Vec::new(),
             notes: Vec::new(),
         };
+        if options.providers.is_empty() && !options.gpu {
+            runtime.notes.extend(unknown(of_folder));
+        }
         for provider in order {
             match runtime.device(provider, options, of_folder) {
                 Ok(device) => runtime.devices.push(device),
@@ -101,4 +104,15 @@ pub(crate) fn order(options: &RuntimeOptions, of_folder: &OfFolder) -> Vec<Execu
         .filter_map(|(name, _)| ExecutionProvider::parse(name).ok())
         .collect();
     options.order(&of_folder)
+}
+
+/// Providers of the folder that nobody here knows.
+fn unknown(of_folder: &OfFolder) -> impl Iterator<Item = String> {
+    let names = of_folder.iter().map(|(name, _)| name);
+    let unknown = names.filter(|name| ExecutionProvider::parse(name).is_err());
+    unknown.map(|name| {
+        format!(
+            "genai_config.json: the execution provider {name:?} is not known and was passed over"
+        )
+    })
 }

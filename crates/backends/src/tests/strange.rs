@@ -85,6 +85,22 @@ fn counts_that_do_not_fit_are_the_graphs() {
 }
 
 #[test]
+fn a_provider_that_nobody_knows_is_told_of() {
+    let place = ["model", "decoder", "session_options"];
+    let folder = configured(&place, json!({"provider_options": [{"abacus": {}}]}));
+    let notes = folder.load().unwrap().notes();
+    assert!(notes[0].contains("abacus"), "{notes:?}");
+    let mut options = options(Choice::OnnxRuntime);
+    options.onnxruntime.providers = vec![ExecutionProvider::Cpu];
+    let model = load(folder.0.path(), &options, &mut |_| {}).unwrap();
+    assert_eq!(
+        model.notes(),
+        Vec::<String>::new(),
+        "another list was given"
+    );
+}
+
+#[test]
 fn a_graph_without_keys_and_values_is_no_decoder() {
     let folder = configured(&["model", "vocab_size"], json!(512));
     let node = Node {

@@ -224,6 +224,31 @@ fn sequences_share_a_model_and_nothing_else() {
 }
 
 #[test]
+fn threads_share_a_model_and_stop_alone() {
+    for name in KINDS {
+        let model = open(name);
+        let all = ids(40);
+        let expected = last(&mut *model.session().unwrap(), &all);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut session = model.session().unwrap();
+                    for _ in 0..4 {
+                        session.truncate(0);
+                        let cancel = Cancel::new();
+                        let canceller = cancel.clone();
+                        scope.spawn(move || canceller.cancel());
+                        let _ = session.extend(&all[..30], Want::Last, &cancel);
+                        let there = session.len();
+                        assert_close(&last(&mut *session, &all[there..]), &expected);
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn a_batch_is_what_its_sequences_are_alone() {
     for name in KINDS.iter().chain(&["zoo/phi4mini-fp32", "zoo/qwen3-int8"]) {
         let model = open(name);

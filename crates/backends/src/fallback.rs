@@ -59,6 +59,11 @@ impl<T, D: Named> Fallback<T, D> {
         Arc::clone(&lock(&self.current).1)
     }
 
+    /// Nothing is left to go on with.
+    pub(crate) fn is_on_the_last(&self) -> bool {
+        lock(&self.current).0 + 1 >= self.devices.len()
+    }
+
     /// Devices passed over or lost, and why.
     pub(crate) fn notes(&self) -> Vec<String> {
         lock(&self.notes).clone()
@@ -213,6 +218,7 @@ mod tests {
         place.next_after(&first, lost(), &works).unwrap();
         place.next_after(&first, lost(), &works).unwrap(); // another run that failed with it
         assert_eq!(*place.current(), "cpu");
+        assert!(place.is_on_the_last());
         let notes = [
             "first lost: it is gone",
             "second passed over: no driver",

@@ -108,7 +108,8 @@ impl Buffers {
             return Ok(()); // it is bound already
         }
         if lengths.past == 0 {
-            let wanted = lengths.total.next_power_of_two().max(LEAST);
+            // With room for what comes after a prompt: the first token of an answer should not pay for doubling.
+            let wanted = (lengths.total + LEAST).next_power_of_two();
             let most = lengths.context.max(lengths.total);
             self.allocate(loaded, binding, wanted.min(most).next_multiple_of(2))?;
         }

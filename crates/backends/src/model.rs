@@ -110,6 +110,10 @@ impl OrtModel {
             |device| at_load.may_use(device),
             &|device| source.load_on(device),
         )?;
+        let mut source = source;
+        if place.is_on_the_last() {
+            source.prepared.bytes = Vec::new(); // weights may be in it
+        }
         Ok(Self(Arc::new(Shared {
             folder: folder.to_owned(),
             source,

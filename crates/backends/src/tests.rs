@@ -202,10 +202,10 @@ fn buffers_grow_behind_what_is_in_them() {
         let all = ids(250);
         let mut grown = model.session().unwrap();
         last(&mut *grown, &all[..60]);
-        for &id in &all[60..70] {
-            last(&mut *grown, &[id]); // over the first 64
+        for &id in &all[60..135] {
+            last(&mut *grown, &[id]); // over the first 128
         }
-        let grown = last(&mut *grown, &all[70..]);
+        let grown = last(&mut *grown, &all[135..]);
         let mut whole = model.session().unwrap();
         assert_close(&grown, &last(&mut *whole, &all));
     }
@@ -329,18 +329,18 @@ fn buffers_that_stay_give_what_others_give() {
         assert!(staying.shared().current().captures, "{name}");
         let mut moving = moving.session().unwrap();
         let mut staying = staying.session().unwrap();
-        let all = ids(100);
+        let all = ids(160);
         assert_close(
             &last(&mut *staying, &all[..50]),
             &last(&mut *moving, &all[..50]),
         );
-        for &id in &all[50..70] {
+        for &id in &all[50..140] {
             assert_close(&last(&mut *staying, &[id]), &last(&mut *moving, &[id]));
         }
         // A prompt between them, and steps again.
         assert_close(
-            &last(&mut *staying, &all[70..]),
-            &last(&mut *moving, &all[70..]),
+            &last(&mut *staying, &all[140..]),
+            &last(&mut *moving, &all[140..]),
         );
         assert_close(&last(&mut *staying, &[3]), &last(&mut *moving, &[3]));
     }

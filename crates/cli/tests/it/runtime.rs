@@ -8,28 +8,36 @@ use inhouse_models::{Flavour, Platform, RuntimeCatalog};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::support::{User, keys};
+use crate::support::{User, keys, zoo};
 
 /// A home with the cpu runtime in it, for whoever needs ONNX Runtime: it is fetched by the program itself, once for a
 /// target folder. It is the home of the default model's tests too.
 pub(crate) fn runtime_home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
-    HOME.get_or_init(|| {
-        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
-        // In the environment that the tests have, as pip needs what is set up there.
-        let output = assert_cmd::cargo::cargo_bin_cmd!("inhouse")
-            .args(["runtime", "install", "cpu", "--json"])
-            .env("INHOUSE_HOME", &home)
-            .env_remove("INHOUSE_OFFLINE")
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        home
-    })
+    HOME.get_or_init(|| installed("home", "cpu"))
+}
+
+/// A home with the WebGPU plugin too, apart from the others': what they see of a machine has none.
+fn webgpu_home() -> &'static Path {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| installed("webgpu-home", "webgpu"))
+}
+
+fn installed(home: &str, flavour: &str) -> PathBuf {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(home);
+    // In the environment that the tests have, as pip needs what is set up there.
+    let output = assert_cmd::cargo::cargo_bin_cmd!("inhouse")
+        .args(["runtime", "install", flavour, "--json"])
+        .env("INHOUSE_HOME", &home)
+        .env_remove("INHOUSE_OFFLINE")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    home
 }
 
 /// What this user's runtimes are, in the real home.
@@ -94,6 +102,61 @@ fn the_cpu_runtime_is_installed_as_it_is_pinned() {
     assert_eq!(
         (&again[0]["change"], &again[0]["flavour"]),
         (&json!("none"), &json!("cpu"))
+    );
+}
+
+/// The plugin lists a device only for a physical card with a driver, so what is right depends on the machine.
+#[test]
+fn the_webgpu_plugin_computes_on_a_card_or_says_what_is_missing() {
+    let home = webgpu_home().to_str().unwrap();
+    let user = User::new();
+    let listing = listed(&user, webgpu_home());
+    let flavours: Vec<_> = listing["installed"].as_array().unwrap().iter().collect();
+    let named = |name: &str| {
+        flavours
+            .iter()
+            .any(|here| here["flavour"] == name && here["state"] == "ready")
+    };
+    assert!(named("cpu") && named("webgpu"), "{listing}");
+
+    let doctor = user.json(&["doctor", "--json", "--home", home]);
+    let providers = doctor["onnxruntime"]["providers"].as_array().unwrap();
+    let webgpu = providers
+        .iter()
+        .find(|provider| provider["name"] == "webgpu")
+        .unwrap();
+    let folder = zoo("llama-fp32");
+    let folder = folder.to_str().unwrap();
+    let verify = [
+        "verify",
+        folder,
+        "--backend",
+        "onnxruntime",
+        "--ep",
+        "webgpu",
+        "--home",
+        home,
+    ];
+    let shown = user.run(&verify);
+    if webgpu["works"] == true {
+        assert!(shown.contains("on webgpu"), "{shown}");
+        return;
+    }
+    let problem = webgpu["problem"].as_str().unwrap();
+    assert!(
+        problem.contains("graphics card") || problem.contains("adapter"),
+        "{problem}"
+    );
+    assert!(
+        webgpu["advice"]
+            .as_str()
+            .is_some_and(|advice| !advice.is_empty()),
+        "{webgpu}"
+    );
+    assert!(shown.starts_with("status: 1\n"), "{shown}");
+    assert!(
+        shown.contains("webgpu cannot be used: ") && shown.contains(problem),
+        "{shown}"
     );
 }
 

@@ -55,6 +55,8 @@ impl Wanted<'_> {
                 Ok(model) => return Ok(model),
                 Err(error) if !order.contains(&ExecutionProvider::Cpu) => return Err(error),
                 Err(error) if !is_about_the_device(&error) => return Err(error),
+                // What a device lacks names it already.
+                Err(error) if error.kind() == ErrorKind::Device => notes.push(error.to_string()),
                 Err(error) => notes.push(format!("{} passed over: {error}", others.join(", "))),
             }
         }

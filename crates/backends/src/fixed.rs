@@ -141,7 +141,7 @@ impl Fixed {
 }
 
 fn copy(loaded: &Arc<Loaded>, from: &DynTensor, to: &mut DynTensor) -> Result<(), Failure> {
-    let runner = loaded.tiny(Tiny::Copy, *from.data_type())?;
+    let runner = loaded.tiny(Tiny::Copy(from.shape().len()), *from.data_type())?;
     let mut binding = runner.binding()?;
     binding.bind_input(X, from)?;
     binding.bind_output(Y, to)?;

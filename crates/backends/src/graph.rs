@@ -7,14 +7,11 @@
 
 mod head;
 mod rope;
-pub(crate) mod splice;
 
 use std::path::Path;
 
 use inhouse_engine::{EngineError, ErrorKind, Precision};
-use inhouse_onnx::{Graph, LoadErrorKind, Model};
-
-use splice::Changes;
+use inhouse_onnx::{Changes, Graph, LoadErrorKind, Model};
 
 /// The input that says which positions get logits: integers, one for each row.
 pub(crate) const ROWS: &str = "inhouse.rows";

@@ -1,9 +1,7 @@
 //! Graphs of one node, for what is to be done with tensors where they lie: on the device, without a way to the host.
 
+use inhouse_onnx::{Attribute, AttributeValue, DataType, Dim, Graph, Model, Node, ValueInfo};
 use ort::value::TensorElementType;
-use prost::Message;
-
-use crate::graph::splice::{IntAttribute, Node, Value, put, put_varint};
 
 /// The one input that is changed, and what comes out.
 pub(crate) const X: &str = "x";
@@ -12,100 +10,78 @@ pub(crate) const Y: &str = "y";
 pub(crate) const LENGTH: &str = "length";
 
 /// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tiny {
     /// `y = Concat(x, x)` along positions. What is in the second half does not matter, but that it is finite.
     Double,
     /// `y = x[:, :, from:length]`.
     Cut,
-    /// `y = x`: from the host to the device, or back, as they are bound.
-    Copy,
+    /// `y = x`, of so many dimensions: from the host to the device, or back, as they are bound.
+    Copy(usize),
 }
 
 impl Tiny {
-    /// The graph for keys and values of this type.
+    /// The graph for tensors of this type.
     pub(crate) fn graph(self, element: TensorElementType) -> Vec<u8> {
-        match self {
-            Self::Double => double(element),
-            Self::Cut => cut(element),
-            Self::Copy => copy(element),
-        }
+        const FROM: &str = "from";
+        const AXIS: &str = "axis";
+        let (op_type, inputs, rank): (_, &[&str], _) = match self {
+            Self::Double => ("Concat", &[X, X], 4),
+            Self::Cut => ("Slice", &[X, FROM, LENGTH, AXIS], 4),
+            Self::Copy(rank) => ("Identity", &[X], rank),
+        };
+        let along_positions = Attribute::new("axis", AttributeValue::Int(2));
+        let node = Node {
+            op_type: op_type.to_owned(),
+            inputs: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            outputs: vec![Y.to_owned()],
+            attributes: (self == Self::Double)
+                .then_some(along_positions)
+                .into_iter()
+                .collect(),
+            ..Node::default()
+        };
+        let integers = inputs.iter().filter(|name| **name != X);
+        let integers = integers.map(|name| value(name, Some(DataType::I64), 1));
+        let element = data_type(element);
+        let graph = Graph {
+            name: "inhouse".to_owned(),
+            nodes: vec![node],
+            inputs: std::iter::once(value(X, element, rank))
+                .chain(integers)
+                .collect(),
+            outputs: vec![value(Y, element, rank)],
+            ..Graph::default()
+        };
+        let model = Model {
+            ir_version: 8,
+            opsets: vec![(String::new(), 17)],
+            producer: String::new(),
+            producer_version: String::new(),
+            graph,
+        };
+        model.to_bytes()
     }
 }
 
-fn double(element: TensorElementType) -> Vec<u8> {
-    let node = Node {
-        input: vec![X.into(), X.into()],
-        output: vec![Y.into()],
-        op_type: Some("Concat".into()),
-        attribute: vec![IntAttribute::new("axis", 2)],
-        name: None,
-    };
-    model(&node, element, &[])
-}
-
-fn cut(element: TensorElementType) -> Vec<u8> {
-    let node = Node {
-        input: vec![X.into(), "from".into(), LENGTH.into(), "axis".into()],
-        output: vec![Y.into()],
-        op_type: Some("Slice".into()),
-        attribute: Vec::new(),
-        name: None,
-    };
-    model(&node, element, &["from", LENGTH, "axis"])
-}
-
-fn copy(element: TensorElementType) -> Vec<u8> {
-    let node = Node {
-        input: vec![X.into()],
-        output: vec![Y.into()],
-        op_type: Some("Identity".into()),
-        attribute: Vec::new(),
-        name: None,
-    };
-    model(&node, element, &[])
-}
-
-/// A model of this node from `x` and integers to `y`.
-fn model(node: &Node, element: TensorElementType, integers: &[&str]) -> Vec<u8> {
-    let value = |name, element| Value {
-        name,
-        element: number(element),
-        dims: None,
-    };
-    let mut graph = Vec::new();
-    put(&mut graph, 1, &node.encode_to_vec());
-    put(&mut graph, 2, b"inhouse");
-    put(&mut graph, 11, &value(X, element).encode());
-    for name in integers {
-        put(
-            &mut graph,
-            11,
-            &value(name, TensorElementType::Int64).encode(),
-        );
+fn value(name: &str, dtype: Option<DataType>, rank: usize) -> ValueInfo {
+    ValueInfo {
+        name: name.to_owned(),
+        dtype,
+        shape: vec![Dim::Unknown; rank],
     }
-    put(&mut graph, 12, &value(Y, element).encode());
-    let mut opset = Vec::new();
-    put_varint(&mut opset, 2 << 3); // version
-    put_varint(&mut opset, 17);
-    let mut model = Vec::new();
-    put_varint(&mut model, 1 << 3); // ir_version
-    put_varint(&mut model, 8);
-    put(&mut model, 7, &graph);
-    put(&mut model, 8, &opset);
-    model
 }
 
-/// `TensorProto.DataType`: of integers, and of what keys, values and logits come in.
-fn number(element: TensorElementType) -> u64 {
+/// Of integers, and of what keys, values and logits come in. ONNX Runtime will say of others that it does not know them.
+fn data_type(element: TensorElementType) -> Option<DataType> {
     match element {
-        TensorElementType::Float32 => 1,
-        TensorElementType::Uint8 => 2,
-        TensorElementType::Int8 => 3,
-        TensorElementType::Int32 => 6,
-        TensorElementType::Int64 => 7,
-        TensorElementType::Float16 => 10,
-        TensorElementType::Bfloat16 => 16,
-        _ => 0, // ONNX Runtime will say that it does not know it
+        TensorElementType::Float32 => Some(DataType::F32),
+        TensorElementType::Float16 => Some(DataType::F16),
+        TensorElementType::Bfloat16 => Some(DataType::BF16),
+        TensorElementType::Uint8 => Some(DataType::U8),
+        TensorElementType::Int8 => Some(DataType::I8),
+        TensorElementType::Int32 => Some(DataType::I32),
+        TensorElementType::Int64 => Some(DataType::I64),
+        _ => None,
     }
 }

@@ -1,8 +1,8 @@
 //! ONNX model files: read with external data mapped from disk, and written.
 //!
 //! [`Model::load`] gives a model as plain structs: a [`Graph`] of [`Node`]s, [`Tensor`]s whose bytes are slices of the
-//! mapped files, and nothing of the file format. [`Writer`] goes the other way, weights first and one at a time. Neither
-//! knows what an operator means.
+//! mapped files, and nothing of the file format. [`Writer`] goes the other way, weights first and one at a time; [`Changes`]
+//! alters a file's bytes and leaves alone what nobody here reads. None of them knows what an operator means.
 //!
 //! ```no_run
 //! use inhouse_onnx::Model;
@@ -62,6 +62,7 @@ mod graph;
 mod map;
 mod proto;
 mod read;
+mod splice;
 mod tensor;
 mod write;
 
@@ -71,5 +72,6 @@ pub use error::{LoadError, LoadErrorKind, WriteError, WriteErrorKind};
 pub use graph::{Attribute, AttributeValue, Dim, Graph, Model, Node, ValueInfo};
 pub use map::{MappedFile, map_file};
 pub use read::SourceFiles;
+pub use splice::Changes;
 pub use tensor::{Tensor, TensorError};
 pub use write::{ModelMeta, Writer};

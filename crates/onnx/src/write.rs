@@ -1,6 +1,6 @@
 //! Writing: tensors streamed to an external data file, then the graph.
 
-mod encode;
+pub(crate) mod encode;
 mod staged;
 
 use std::io::{Seek, SeekFrom, Write};
@@ -12,7 +12,7 @@ use crate::error::quote;
 use crate::proto::*;
 use crate::read::MAX_PROTOBUF;
 use crate::tensor::byte_len;
-use crate::{DataType, Graph, WriteError, WriteErrorKind};
+use crate::{DataType, Graph, Model, WriteError, WriteErrorKind};
 use staged::StagedFile;
 
 /// Tensors from this size on begin at a page, so that mapping one touches no other's.
@@ -219,6 +219,17 @@ impl Writer {
 
     fn misuse(&self, message: String) -> WriteError {
         WriteError::new(WriteErrorKind::Misuse, self.data.final_path(), message)
+    }
+}
+
+impl Model {
+    /// The bytes of the model as a file, weights and all: for small ones.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let meta = ModelMeta {
+            ir_version: self.ir_version,
+            opsets: self.opsets.clone(),
+        };
+        encode::model(meta, self.graph.clone(), Vec::new()).encode_to_vec()
     }
 }
 

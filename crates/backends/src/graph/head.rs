@@ -1,13 +1,10 @@
 //! The head computes the rows it is asked for.
 
-use inhouse_onnx::{AttributeValue, Graph, Node as Operator};
+use inhouse_onnx::{Attribute, AttributeValue, Changes, DataType, Dim, Graph, Node, ValueInfo};
 
 use super::ROWS;
-use super::splice::{Changes, IntAttribute, Node, Value};
 
-/// `TensorProto.DataType.INT64`.
-const INT64: u64 = 7;
-/// Operators between the last norm and the logits; a graph with more is not looked through.
+/// Nodes between the last norm and the logits; a graph with more is not looked through.
 const MAX_STEPS: usize = 16;
 /// What the head's product reads instead of every row.
 const PRUNED: &str = "inhouse.pruned";
@@ -25,24 +22,26 @@ pub(super) fn prune(graph: &Graph, logits: &str, changes: &mut Changes) {
     let Some(element) = output.and_then(|output| output.dtype) else {
         return;
     };
-    changes.add_input(&Value {
-        name: ROWS,
-        element: INT64,
-        dims: Some(&[N_ROWS]),
-    });
-    changes.replace_output(&Value {
-        name: logits,
-        element: element.to_onnx() as u64,
-        dims: Some(&["inhouse.batch", N_ROWS, "inhouse.vocabulary"]),
-    });
-    let gather = Node {
-        input: vec![head.hidden.to_owned(), ROWS.to_owned()],
-        output: vec![PRUNED.to_owned()],
-        name: Some("inhouse.prune".to_owned()),
-        op_type: Some("Gather".to_owned()),
-        attribute: vec![IntAttribute::new("axis", 1)],
+    let value = |name: &str, dtype, dims: &[&str]| ValueInfo {
+        name: name.to_owned(),
+        dtype: Some(dtype),
+        shape: dims
+            .iter()
+            .map(|dim| Dim::Named((*dim).to_owned()))
+            .collect(),
     };
-    changes.insert(head.product, &gather);
+    changes.add_input(value(ROWS, DataType::I64, &[N_ROWS]));
+    let shape = ["inhouse.batch", N_ROWS, "inhouse.vocabulary"];
+    changes.replace_output(value(logits, element, &shape));
+    let gather = Node {
+        name: "inhouse.prune".to_owned(),
+        op_type: "Gather".to_owned(),
+        inputs: vec![head.hidden.to_owned(), ROWS.to_owned()],
+        outputs: vec![PRUNED.to_owned()],
+        attributes: vec![Attribute::new("axis", AttributeValue::Int(1))],
+        ..Node::default()
+    };
+    changes.insert(head.product, gather);
     changes.rename_input(head.product, 0, PRUNED);
 }
 
@@ -83,7 +82,7 @@ impl<'a> Head<'a> {
 }
 
 /// The input that is not a constant, where the other one has no dimension of positions: soft caps, scales, biases.
-fn the_other_is_small<'a>(graph: &'a Graph, node: &'a Operator) -> Option<&'a str> {
+fn the_other_is_small<'a>(graph: &'a Graph, node: &'a Node) -> Option<&'a str> {
     let (left, right) = (node.input(0)?, node.input(1)?);
     let small = |name: &str| {
         let tensor = graph
@@ -136,7 +135,7 @@ fn before_pruning<'a>(graph: &'a Graph, hidden: &'a str) -> Option<&'a str> {
     }
 }
 
-fn producer<'a>(graph: &'a Graph, value: &str) -> Option<(usize, &'a Operator)> {
+fn producer<'a>(graph: &'a Graph, value: &str) -> Option<(usize, &'a Node)> {
     let mut nodes = graph.nodes.iter().enumerate();
     nodes.find(|(_, node)| node.outputs.iter().any(|output| output == value))
 }
@@ -178,12 +177,12 @@ mod tests {
         format!("{changes:?}") != format!("{nothing:?}")
     }
 
-    fn reader(value: &str) -> Operator {
-        Operator {
+    fn reader(value: &str) -> Node {
+        Node {
             op_type: "ArgMax".into(),
             inputs: vec![value.into()],
             outputs: vec!["token".into()],
-            ..Operator::default()
+            ..Node::default()
         }
     }
 

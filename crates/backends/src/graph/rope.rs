@@ -2,13 +2,9 @@
 
 use std::collections::HashMap;
 
-use inhouse_onnx::{Graph, Node};
+use inhouse_onnx::{Changes, DataType, Graph, Node, ValueInfo};
 
 use super::LONG;
-use super::splice::{Changes, Value};
-
-/// `TensorProto.DataType.BOOL`.
-const BOOL: u64 = 9;
 
 /// Makes the condition of `If(Greater(length, original))` an input of the graph, where its branches are the tables. Gives
 /// the original length, where there is such a choice.
@@ -35,10 +31,10 @@ pub(super) fn choose(graph: &Graph, changes: &mut Changes) -> Option<usize> {
         changes.rename_input(index, 0, LONG);
     }
     if original_length.is_some() {
-        changes.add_input(&Value {
-            name: LONG,
-            element: BOOL,
-            dims: Some(&[]),
+        changes.add_input(ValueInfo {
+            name: LONG.to_owned(),
+            dtype: Some(DataType::Bool),
+            shape: Vec::new(),
         });
     }
     original_length

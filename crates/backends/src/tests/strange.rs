@@ -1,12 +1,10 @@
 //! Folders that come from anywhere: configurations and graphs that are not as exports are.
 
-use inhouse_onnx::{Graph, Model};
-use prost::Message;
+use inhouse_onnx::{Changes, DataType, Dim, Graph, Model, Node, ValueInfo};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::graph::splice::{Changes, Node, Value, put};
 
 /// A copy of a model with another configuration and another graph.
 struct Changed(TempDir);
@@ -104,30 +102,30 @@ fn a_provider_that_nobody_knows_is_told_of() {
 fn a_graph_without_keys_and_values_is_no_decoder() {
     let folder = configured(&["model", "vocab_size"], json!(512));
     let node = Node {
-        input: vec!["input_ids".into()],
-        output: vec!["logits".into()],
-        name: None,
-        op_type: Some("Identity".into()),
-        attribute: Vec::new(),
+        op_type: "Identity".into(),
+        inputs: vec!["input_ids".into()],
+        outputs: vec!["logits".into()],
+        ..Node::default()
     };
-    let value = |name| {
-        let dims: Option<&[&str]> = Some(&["batch", "sequence"]);
-        let element = 7; // TensorProto.DataType.INT64
-        Value {
-            name,
-            element,
-            dims,
-        }
-        .encode()
+    let value = |name: &str| ValueInfo {
+        name: name.into(),
+        dtype: Some(DataType::I64),
+        shape: vec![Dim::Unknown; 2],
     };
-    let mut graph = Vec::new();
-    put(&mut graph, 1, &node.encode_to_vec());
-    put(&mut graph, 2, b"graph");
-    put(&mut graph, 11, &value("input_ids"));
-    put(&mut graph, 12, &value("logits"));
-    let mut model = vec![1 << 3, 8]; // ir_version
-    put(&mut model, 7, &graph);
-    put(&mut model, 8, &[2 << 3, 17]); // opset
+    let model = Model {
+        ir_version: 8,
+        opsets: vec![(String::new(), 17)],
+        producer: String::new(),
+        producer_version: String::new(),
+        graph: Graph {
+            name: "graph".into(),
+            nodes: vec![node],
+            inputs: vec![value("input_ids")],
+            outputs: vec![value("logits")],
+            ..Graph::default()
+        },
+    };
+    let model = model.to_bytes();
     std::fs::write(folder.0.path().join("model.onnx"), model).unwrap();
     let error = folder.load().err().unwrap();
     assert_eq!(error.kind(), ErrorKind::UnsupportedGraph, "{error}");
@@ -136,17 +134,16 @@ fn a_graph_without_keys_and_values_is_no_decoder() {
 
 /// The head's weights come out of an operator that is not looked through.
 fn hide_weights(graph: &Graph, changes: &mut Changes) {
-    let is_product = |(_, node): &(usize, &inhouse_onnx::Node)| node.op_type.starts_with("MatMul");
+    let is_product = |(_, node): &(usize, &Node)| node.op_type.starts_with("MatMul");
     let mut nodes = graph.nodes.iter().enumerate();
     let (index, head) = nodes.rfind(is_product).unwrap();
     let node = Node {
-        input: vec![head.inputs[1].clone()],
-        output: vec!["weights".into()],
-        name: None,
-        op_type: Some("Identity".into()),
-        attribute: Vec::new(),
+        op_type: "Identity".into(),
+        inputs: vec![head.inputs[1].clone()],
+        outputs: vec!["weights".into()],
+        ..Node::default()
     };
-    changes.insert(index, &node);
+    changes.insert(index, node);
     changes.rename_input(index, 1, "weights");
 }
 

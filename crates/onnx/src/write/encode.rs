@@ -49,7 +49,7 @@ fn graph(graph: Graph, place: Place) -> GraphProto {
     }
 }
 
-fn node(node: Node) -> NodeProto {
+pub(crate) fn node(node: Node) -> NodeProto {
     NodeProto {
         input: node.inputs,
         output: node.outputs,
@@ -119,6 +119,11 @@ fn tensor(tensor: Tensor) -> TensorProto {
         name: Some(tensor.name),
         ..TensorProto::default()
     }
+}
+
+/// An input or output of the model.
+pub(crate) fn of_model(value: ValueInfo) -> ValueInfoProto {
+    value_info(value, Place::Model)
 }
 
 fn value_info(value: ValueInfo, place: Place) -> ValueInfoProto {

@@ -9,6 +9,10 @@ use std::ops::Range;
 
 use prost::Message;
 
+use crate::proto::{AttributeProto, attribute_type};
+use crate::write::encode;
+use crate::{Node, ValueInfo};
+
 /// `ModelProto.graph`.
 const GRAPH: u64 = 7;
 /// `GraphProto.node`.
@@ -23,46 +27,21 @@ const VALUE_INFO: u64 = 13;
 /// The wire type of messages, strings and bytes.
 const LENGTH_DELIMITED: u64 = 2;
 
-/// A node, as far as changes need it.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Node {
-    #[prost(string, repeated, tag = "1")]
-    pub(crate) input: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    pub(crate) output: Vec<String>,
-    #[prost(string, optional, tag = "3")]
-    pub(crate) name: Option<String>,
-    #[prost(string, optional, tag = "4")]
-    pub(crate) op_type: Option<String>,
-    #[prost(message, repeated, tag = "5")]
-    pub(crate) attribute: Vec<IntAttribute>,
-}
-
-/// An attribute that is an integer.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct IntAttribute {
-    #[prost(string, optional, tag = "1")]
-    name: Option<String>,
-    #[prost(int64, optional, tag = "3")]
-    i: Option<i64>,
-    #[prost(int32, optional, tag = "20")]
-    r#type: Option<i32>,
-}
-
-impl IntAttribute {
-    pub(crate) fn new(name: &str, value: i64) -> Self {
-        const INT: i32 = 2; // AttributeProto.AttributeType
-        Self {
-            name: Some(name.to_owned()),
-            i: Some(value),
-            r#type: Some(INT),
-        }
-    }
-}
-
-/// What is to be changed.
+/// What is to be changed in a model file.
+///
+/// ```
+/// use inhouse_onnx::{Changes, Dim, DataType, ValueInfo};
+///
+/// let mut changes = Changes::default();
+/// changes.add_input(ValueInfo {
+///     name: "rows".into(),
+///     dtype: Some(DataType::I64),
+///     shape: vec![Dim::Named("n_rows".into())],
+/// });
+/// assert_eq!(changes.apply(b"not a model"), None);
+/// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Changes {
+pub struct Changes {
     /// For a node's place among the graph's nodes: what is to be there instead.
     nodes: BTreeMap<usize, NodeChange>,
     inputs: Vec<Vec<u8>>,
@@ -81,35 +60,37 @@ struct NodeChange {
 
 impl Changes {
     /// Puts `node` before the `index`th one.
-    pub(crate) fn insert(&mut self, index: usize, node: &Node) {
+    pub fn insert(&mut self, index: usize, node: Node) {
         let change = self.nodes.entry(index).or_default();
-        change.before.push(node.encode_to_vec());
+        change.before.push(encode::node(node).encode_to_vec());
     }
 
     /// Gives the `index`th node another `input`th input.
-    pub(crate) fn rename_input(&mut self, index: usize, input: usize, name: &str) {
+    pub fn rename_input(&mut self, index: usize, input: usize, name: &str) {
         let change = self.nodes.entry(index).or_default();
         change.inputs.insert(input, name.to_owned());
     }
 
     /// Gives an integer attribute of the `index`th node another value; where it has none of that name nothing changes.
-    pub(crate) fn set_attribute(&mut self, index: usize, name: &str, value: i64) {
+    pub fn set_attribute(&mut self, index: usize, name: &str, value: i64) {
         let change = self.nodes.entry(index).or_default();
         change.attributes.insert(name.to_owned(), value);
     }
 
     /// Adds an input of the graph.
-    pub(crate) fn add_input(&mut self, input: &Value<'_>) {
-        self.inputs.push(input.encode());
+    pub fn add_input(&mut self, input: ValueInfo) {
+        self.inputs.push(encode::of_model(input).encode_to_vec());
     }
 
     /// Replaces what the file says about an output.
-    pub(crate) fn replace_output(&mut self, output: &Value<'_>) {
-        self.outputs.insert(output.name.to_owned(), output.encode());
+    pub fn replace_output(&mut self, output: ValueInfo) {
+        let name = output.name.clone();
+        let bytes = encode::of_model(output).encode_to_vec();
+        self.outputs.insert(name, bytes);
     }
 
     /// The bytes of `model` with the changes made; `None` where it is not a model file.
-    pub(crate) fn apply(&self, model: &[u8]) -> Option<Vec<u8>> {
+    pub fn apply(&self, model: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(model.len() + (64 << 10));
         for field in fields(model) {
             let field = field?;
@@ -189,44 +170,16 @@ impl NodeChange {
     }
 
     fn attribute(&self, payload: &[u8]) -> Option<Vec<u8>> {
-        let attribute = IntAttribute::decode(payload).ok()?;
-        let name = attribute.name.as_deref()?;
-        let value = *self.attributes.get(name)?;
-        attribute.i?;
-        Some(IntAttribute::new(name, value).encode_to_vec())
-    }
-}
-
-/// An input or output of a graph: a tensor.
-pub(crate) struct Value<'a> {
-    pub(crate) name: &'a str,
-    /// `TensorProto.DataType`.
-    pub(crate) element: u64,
-    /// For each dimension the name of its length; none for a scalar. `None` says nothing of them.
-    pub(crate) dims: Option<&'a [&'a str]>,
-}
-
-impl Value<'_> {
-    /// `ValueInfoProto { name = 1, type = 2: TypeProto { tensor_type = 1: { elem_type = 1, shape = 2: { dim = 1 } } } }`
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut tensor = Vec::new();
-        put_varint(&mut tensor, 1 << 3);
-        put_varint(&mut tensor, self.element);
-        if let Some(dims) = self.dims {
-            let mut shape = Vec::new();
-            for dim in dims {
-                let mut named = Vec::new();
-                put(&mut named, 2, dim.as_bytes()); // dim_param
-                put(&mut shape, 1, &named);
-            }
-            put(&mut tensor, 2, &shape);
+        if self.attributes.is_empty() {
+            return None; // a branch may hold megabytes, which nobody needs to look at
         }
-        let mut of_type = Vec::new();
-        put(&mut of_type, 1, &tensor);
-        let mut value = Vec::new();
-        put(&mut value, 1, self.name.as_bytes());
-        put(&mut value, 2, &of_type);
-        value
+        let attribute = AttributeProto::decode(payload).ok()?;
+        let value = *self.attributes.get(attribute.name.as_deref()?)?;
+        let changed = AttributeProto {
+            i: Some(value),
+            ..attribute
+        };
+        (changed.r#type == Some(attribute_type::INT)).then(|| changed.encode_to_vec())
     }
 }
 
@@ -287,13 +240,13 @@ fn varint(bytes: &[u8], mut at: usize) -> Option<(u64, usize)> {
     None
 }
 
-pub(crate) fn put(out: &mut Vec<u8>, number: u64, payload: &[u8]) {
+fn put(out: &mut Vec<u8>, number: u64, payload: &[u8]) {
     put_varint(out, number << 3 | LENGTH_DELIMITED);
     put_varint(out, payload.len() as u64);
     out.extend_from_slice(payload);
 }
 
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -306,22 +259,23 @@ mod tests {
     use std::path::Path;
 
     use bytes::Bytes;
-    use inhouse_onnx::{Dim, Model};
 
     use super::*;
+    use crate::proto::ModelProto;
+    use crate::{Attribute, AttributeValue, DataType, Dim, Graph, Model};
 
     fn zoo(name: &str) -> Vec<u8> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/zoo");
         std::fs::read(path.join(name).join("model.onnx")).unwrap()
     }
 
-    fn node(op_type: &str) -> Node {
+    fn node(op_type: &str, inputs: [&str; 2], axis: i64) -> Node {
         Node {
-            input: vec!["a".into(), "b".into()],
-            output: vec!["c".into()],
-            name: Some("put in".into()),
-            op_type: Some(op_type.into()),
-            attribute: vec![IntAttribute::new("axis", 1)],
+            inputs: inputs.map(str::to_owned).to_vec(),
+            outputs: vec![op_type.to_lowercase()],
+            op_type: op_type.into(),
+            attributes: vec![Attribute::new("axis", AttributeValue::Int(axis))],
+            ..Node::default()
         }
     }
 
@@ -337,27 +291,9 @@ mod tests {
         assert_eq!(Changes::default().apply(&small()).unwrap(), small());
     }
 
-    /// Without external data, which a model in memory cannot have.
-    fn read(model: Vec<u8>) -> Vec<inhouse_onnx::Node> {
-        #[derive(Clone, PartialEq, prost::Message)]
-        struct ModelProto {
-            #[prost(message, optional, tag = "7")]
-            graph: Option<GraphProto>,
-        }
-        #[derive(Clone, PartialEq, prost::Message)]
-        struct GraphProto {
-            #[prost(message, repeated, tag = "1")]
-            node: Vec<Node>,
-        }
-        let graph = ModelProto::decode(model.as_slice()).unwrap().graph.unwrap();
-        let nodes = graph.node.into_iter();
-        let operator = |node: Node| inhouse_onnx::Node {
-            op_type: node.op_type.unwrap(),
-            inputs: node.input,
-            outputs: node.output,
-            ..inhouse_onnx::Node::default()
-        };
-        nodes.map(operator).collect()
+    /// As messages: a model in memory cannot have external data.
+    fn read(model: Vec<u8>) -> ModelProto {
+        ModelProto::decode(model.as_slice()).unwrap()
     }
 
     #[test]
@@ -365,14 +301,14 @@ mod tests {
         let before = small();
         let old = Model::from_bytes(Bytes::from(before.clone())).unwrap();
         let mut changes = Changes::default();
-        changes.insert(1, &node("Gather"));
+        changes.insert(1, node("Gather", ["a", "b"], 1));
         changes.rename_input(1, 0, "c");
         changes.set_attribute(1, "axis", 3);
         changes.set_attribute(1, "not there", 3);
-        changes.add_input(&Value {
-            name: "rows",
-            element: 7,
-            dims: Some(&["rows"]),
+        changes.add_input(ValueInfo {
+            name: "rows".into(),
+            dtype: Some(DataType::I64),
+            shape: vec![Dim::Named("rows".into())],
         });
         let new = Model::from_bytes(Bytes::from(changes.apply(&before).unwrap())).unwrap();
         let nodes = &new.graph.nodes;
@@ -392,22 +328,21 @@ mod tests {
         assert_eq!(input.shape, [Dim::Named("rows".into())]);
     }
 
-    /// Two nodes, the second with an attribute.
+    /// Two nodes.
     fn small() -> Vec<u8> {
-        let mut graph = Vec::new();
-        for op_type in ["Abs", "Concat"] {
-            let node = Node {
-                input: vec!["x".into(), "y".into()],
-                output: vec![op_type.into()],
-                op_type: Some(op_type.into()),
-                attribute: vec![IntAttribute::new("axis", 0)],
-                name: None,
-            };
-            put(&mut graph, NODE, &node.encode_to_vec());
-        }
-        let mut model = vec![1 << 3, 10]; // ir_version
-        put(&mut model, GRAPH, &graph);
-        model
+        let nodes = ["Abs", "Concat"].map(|op_type| node(op_type, ["x", "y"], 0));
+        let graph = Graph {
+            nodes: nodes.to_vec(),
+            ..Graph::default()
+        };
+        let model = Model {
+            ir_version: 10,
+            opsets: vec![(String::new(), 17)],
+            producer: String::new(),
+            producer_version: String::new(),
+            graph,
+        };
+        model.to_bytes()
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Cancelled,
     /// The device has not enough memory.
     Memory(String),
+    /// The host would not have enough, as reckoned before.
+    NoRoom(EngineError),
     /// The device, its driver or its provider failed; another one may do.
     Device(String),
 }
@@ -44,6 +46,7 @@ impl Failure {
                      provider"
                 ),
             ),
+            Self::NoRoom(error) => error,
             Self::Device(why) => {
                 EngineError::new(ErrorKind::Device, format!("{device} failed: {why}"))
             }
@@ -56,6 +59,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Memory(why) => write!(f, "not enough memory: {why}"),
+            Self::NoRoom(error) => error.fmt(f),
             Self::Device(why) => f.write_str(why),
         }
     }

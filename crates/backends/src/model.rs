@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use inhouse_engine::{
+    Backend, Batch, EngineError, GenaiConfig, LoadOptions, MemoryEstimate, ModelInfo, Session,
+};
+
 use crate::batch::Together;
 use crate::device::Device;
 use crate::failure::Failure;
@@ -15,9 +19,6 @@ use crate::opening;
 use crate::provider::ExecutionProvider;
 use crate::runner::Opening;
 use crate::sequence::Sequence;
-use inhouse_engine::{
-    Backend, Batch, EngineError, GenaiConfig, LoadOptions, MemoryEstimate, ModelInfo, Session,
-};
 
 /// Prompt tokens that run in one forward: the buffers of a longer one would be as much longer.
 const PREFILL_CHUNK: usize = 512;
@@ -130,9 +131,7 @@ impl OrtModel {
 impl Source {
     /// Fails where another device may do; gives an error where none would.
     fn load_on(&self, device: &Device) -> Result<Result<Loaded, EngineError>, Failure> {
-        if let Err(error) = self.room.check(device) {
-            return Ok(Err(error));
-        }
+        self.room.check(device).map_err(Failure::NoRoom)?;
         if !device.captures() {
             return self.load_as_told(device);
         }

@@ -528,6 +528,34 @@ fn memory_that_is_not_there_is_named_as_such() {
     assert_eq!(error.kind(), ErrorKind::Memory, "{error}");
 }
 
+#[test]
+fn a_processor_without_room_is_passed_over() {
+    let folder = testdata("zoo/llama-fp32");
+    let device = |provider| Device::new(provider, provider::Options::default(), library());
+    let mut options = options(Choice::OnnxRuntime).load;
+    options.available_memory = Some(1000);
+    let load_on = |devices: Vec<Device>| {
+        let config = GenaiConfig::of_folder(&folder).unwrap();
+        let loaded = OrtModel::load(
+            &folder,
+            config,
+            &options,
+            library(),
+            devices,
+            AtLoad::AnyDevice,
+            Vec::new(),
+        );
+        loaded.err().unwrap().kind()
+    };
+    let (cpu, cuda) = (
+        device(ExecutionProvider::Cpu),
+        device(ExecutionProvider::Cuda),
+    );
+    assert_eq!(load_on(vec![cpu.clone()]), ErrorKind::Memory);
+    // This library has no CUDA, which is found out when it is tried.
+    assert_eq!(load_on(vec![cpu, cuda]), ErrorKind::Device);
+}
+
 // === choosing ===
 
 #[test]

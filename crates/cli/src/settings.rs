@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use inhouse_backends::Search;
 use inhouse_kernels::Isa;
-use inhouse_models::{DEFAULT_ENDPOINT, RuntimeCatalog, Token};
+use inhouse_models::{DEFAULT_ENDPOINT, Token};
 
 use crate::env::{self, Env};
 use crate::failure::UsageError;
@@ -141,9 +140,8 @@ fn packed(env: &dyn Env, home: &Path) -> anyhow::Result<PackedSettings> {
 /// In somebody else's folder only official builds are trusted.
 fn runtimes(env: &dyn Env, home: &Path) -> Option<Search> {
     let variable = |name: &str| env.get(name).map(OsString::from);
-    let mut search = Search::from_env(&variable, home, &std::env::current_dir().ok()?);
-    search.is_official = Arc::new(|sha256| RuntimeCatalog::builtin().is_official(sha256));
-    Some(search)
+    let here = std::env::current_dir().ok()?;
+    Some(inhouse::runtime_search(&variable, home, &here))
 }
 
 fn path(env: &dyn Env, name: &str) -> Option<PathBuf> {
@@ -293,7 +291,7 @@ mod tests {
                 Some(Path::new("/models/runtimes"))
             );
             assert_eq!(search.dylib_path.as_deref(), named.map(Path::new));
-            let packages = RuntimeCatalog::builtin().packages();
+            let packages = inhouse_models::RuntimeCatalog::builtin().packages();
             assert!((search.is_official)(&packages[0].files[0].sha256));
             assert!(!(search.is_official)(&"0".repeat(64)));
         };

@@ -1,5 +1,6 @@
 //! A router over everything that a configuration names.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,7 +58,11 @@ impl ModelRouter {
             ledger: LedgerAt::File(ledger),
             compute: Compute {
                 packed: Some(home.join("packed")),
-                runtime: Some(runtime_search(&env, &home, &cwd)),
+                runtime: Some(runtime_search(
+                    &|name| env.get(name).map(OsString::from),
+                    &home,
+                    &cwd,
+                )),
                 ..Compute::default()
             },
             models: Arc::new(InStore { home }),

@@ -1,11 +1,9 @@
 //! Where ONNX Runtime's library may be.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use inhouse_backends::library::Search;
-use inhouse_config::Env;
+use inhouse_backends::library::{Env, Search};
 use inhouse_models::RuntimeCatalog;
 
 /// Where ONNX Runtime's library may be on this machine: what `ORT_DYLIB_PATH` names, the runtimes in `home`, and the
@@ -13,9 +11,8 @@ use inhouse_models::RuntimeCatalog;
 /// knows.
 ///
 /// `env` must be the environment of this process: what it names is run.
-pub fn runtime_search(env: &dyn Env, home: &Path, current_dir: &Path) -> Search {
-    let variable = |name: &str| env.get(name).map(OsString::from);
-    let mut search = Search::from_env(&variable, home, current_dir);
+pub fn runtime_search(env: Env<'_>, home: &Path, current_dir: &Path) -> Search {
+    let mut search = Search::from_env(env, home, current_dir);
     search.is_official = Arc::new(|hash| RuntimeCatalog::builtin().is_official(hash));
     search
 }

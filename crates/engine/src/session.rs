@@ -30,6 +30,14 @@ pub trait Session: Send {
     /// Forgets the tokens from `len` on, so that another continuation can be tried.
     fn truncate(&mut self, len: usize);
 
+    /// Keeps what it shares with `prompt`, which need not be computed again, and forgets the rest. At least one token of
+    /// the prompt is left to run, for its logits choose the first token of the answer.
+    fn keep_common_beginning(&mut self, prompt: &[u32]) {
+        let both = self.ids().iter().zip(prompt);
+        let common = both.take_while(|(kept, new)| kept == new).count();
+        self.truncate(common.min(prompt.len().saturating_sub(1)));
+    }
+
     /// Runs `ids` behind what is there and gives the logits that `want` asks for.
     ///
     /// # Errors

@@ -128,7 +128,7 @@ impl Loaded {
             self.session.truncate(0);
             self.kept_for.clone_from(&work.caller);
         }
-        keep_common_beginning(self.session.as_mut(), &prompt);
+        self.session.keep_common_beginning(&prompt);
         let cached = self.session.len();
         let usage = Usage {
             input: (prompt.len() - cached) as u64,
@@ -284,18 +284,6 @@ fn refused(work: &Work, error: &EngineError) -> ProviderError {
         _ => Failure::Engine,
     };
     work.failed(kind).because(CannotRun::of(error))
-}
-
-/// What the prompt shares with the last conversation need not be computed again. At least one token is left to run,
-/// for its logits choose the first token of the answer.
-fn keep_common_beginning(session: &mut dyn Session, prompt: &[u32]) {
-    let common = session
-        .ids()
-        .iter()
-        .zip(prompt)
-        .take_while(|(kept, new)| kept == new)
-        .count();
-    session.truncate(common.min(prompt.len().saturating_sub(1)));
 }
 
 /// Configuration may name the graph's file; the folder says which one is run.

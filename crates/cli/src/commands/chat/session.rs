@@ -242,7 +242,7 @@ impl Loaded {
         mut on_text: impl FnMut(&str) -> io::Result<()>,
     ) -> anyhow::Result<Answer> {
         let options = options(self.model.config(), sampling);
-        keep_common_beginning(self.sequence.as_mut(), prompt);
+        self.sequence.keep_common_beginning(prompt);
         let cancel = Cancel::new();
         let words = Words::boxed(&self.tokenizer);
         let mut generation = Generation::new(self.sequence.as_mut(), prompt, &options, words)?
@@ -306,18 +306,6 @@ fn template(folder: &Path, family: &str) -> anyhow::Result<ChatTemplate> {
         folder.display()
     );
     Ok(template)
-}
-
-/// What the conversation's next prompt shares with the last one need not be computed again. At least one token is
-/// left to run, for its logits choose the first token of the answer.
-fn keep_common_beginning(sequence: &mut dyn inhouse_engine::Session, prompt: &[u32]) {
-    let common = sequence
-        .ids()
-        .iter()
-        .zip(prompt)
-        .take_while(|(kept, new)| kept == new)
-        .count();
-    sequence.truncate(common.min(prompt.len().saturating_sub(1)));
 }
 
 /// The model folder's own defaults with the flags over them.
